@@ -1,0 +1,109 @@
+/**
+ * BlockBackend: a root of the block graph, through which an export or a job uses a node.
+ *
+ * It counts its requests in flight and can be held: while it is, new requests wait and none reaches the graph. Drain
+ * is built on that: what is in flight below completes freely, nothing new enters.
+ */
+
+import { assert } from '../base/assert.ts';
+import { ESHUTDOWN } from '../base/errno.ts';
+import { BlockEdge, type EdgePermissions } from './block-edge.ts';
+import type { BlockNode } from './block-node.ts';
+import type { BlockRequest, RequestTracker } from './block-request.ts';
+
+export class BlockBackend implements RequestTracker {
+  /** For people and error texts, such as `export 'replica'`. */
+  readonly name: string;
+  readonly edge: BlockEdge;
+  #inFlight = 0;
+  #holds = 0;
+  #held: BlockRequest[] = [];
+  #closed = false;
+  #changes = 0;
+  #idleWaiters: (() => void)[] = [];
+
+  /** Attaches to `node`. Throws UsageError where the permissions conflict with another parent's. */
+  constructor(name: string, node: BlockNode, permissions: EdgePermissions) {
+    this.name = name;
+    this.edge = new BlockEdge(name, 'root', node, permissions, this);
+  }
+
+  get node(): BlockNode {
+    return this.edge.node;
+  }
+
+  /** Requests that entered the graph and have not completed. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Requests that change data which entered the graph since `restartCount`. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Counts changes from 0 again: a new connection begins to write. */
+  restartCount(): void {
+    this.#changes = 0;
+  }
+
+  submit(request: BlockRequest): void {
+    if (this.#closed) {
+      request.markSubmitted();
+      request.complete(ESHUTDOWN);
+    } else if (this.#holds > 0) {
+      this.#held.push(request);
+    } else {
+      this.#enter(request);
+    }
+  }
+
+  requestFinished(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0 && this.#idleWaiters.length > 0) {
+      const waiters = this.#idleWaiters;
+      this.#idleWaiters = [];
+      for (const waiter of waiters) waiter();
+    }
+  }
+
+  /** From now on new requests wait. Holds nest; each is ended by one `unhold`. */
+  hold(): void {
+    this.#holds += 1;
+  }
+
+  unhold(): void {
+    assert(this.#holds > 0, 'Every unhold ends a hold');
+    this.#holds -= 1;
+    if (this.#holds > 0) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const request of held) this.submit(request);
+  }
+
+  /** Resolves when nothing is in flight. Bound it with a deadline. */
+  idle(): Promise<void> {
+    return this.#inFlight === 0 ? Promise.resolve() : new Promise(resolve => this.#idleWaiters.push(resolve));
+  }
+
+  /** Refuses new and held requests with ESHUTDOWN. What is in flight goes on; `idle` tells when it has ended. */
+  close(): void {
+    this.#closed = true;
+    const held = this.#held;
+    this.#held = [];
+    for (const request of held) this.submit(request);
+  }
+
+  /** Leaves the graph; call it when the backend is closed and idle. */
+  detach(): void {
+    assert(this.#closed && this.#inFlight === 0, 'A root leaves the graph closed and idle');
+    this.edge.detach();
+  }
+
+  #enter(request: BlockRequest): void {
+    this.#inFlight += 1;
+    if (request.changesData) this.#changes += 1;
+    request.tracker = this;
+    this.edge.submit(request);
+  }
+}

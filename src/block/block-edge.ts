@@ -1,0 +1,113 @@
+/**
+ * BlockEdge: the link from a parent to a child node, with permissions and the guard.
+ *
+ * The guard checks every request for bounds, alignment, size, permission and read-only before the driver behind it
+ * sees it, so that drivers may assume all of that.
+ */
+
+import { EINVAL, ENOSPC, ENOTSUP, EPERM } from '../base/errno.ts';
+import { UsageError } from '../base/errors.ts';
+import type { BlockBackend } from './block-backend.ts';
+import type { BlockNode } from './block-node.ts';
+import type { BlockRequest } from './block-request.ts';
+
+export type EdgePermissions = {
+  /** This parent may change the child's data. */
+  readonly write: boolean;
+  /** This parent bears that others change the child's data. */
+  readonly shareWrite: boolean;
+};
+
+export const READ_STABLE: EdgePermissions = { write: false, shareWrite: false };
+export const READ_SHARED: EdgePermissions = { write: false, shareWrite: true };
+export const WRITE_EXCLUSIVE: EdgePermissions = { write: true, shareWrite: false };
+
+export class BlockEdge {
+  /** Who holds the edge, for people: `node 'top'` or `export 'disk'`. */
+  readonly holder: string;
+  readonly role: string;
+  readonly node: BlockNode;
+  /** The node above, once it is made; null where the holder is a root. */
+  parent: BlockNode | null = null;
+  /** The root above: an export or a job. */
+  readonly backend: BlockBackend | null;
+  #permissions: EdgePermissions;
+
+  /** Links `holder` to `node`. Throws UsageError where the permissions conflict with those of another parent. */
+  constructor(
+    holder: string,
+    role: string,
+    node: BlockNode,
+    permissions: EdgePermissions,
+    backend: BlockBackend | null = null,
+  ) {
+    this.holder = holder;
+    this.backend = backend;
+    this.role = role;
+    this.node = node;
+    this.#permissions = permissions;
+    this.#checkConflicts(permissions);
+    node.parents.add(this);
+  }
+
+  get permissions(): EdgePermissions {
+    return this.#permissions;
+  }
+
+  /** Changes what this parent may do. Throws UsageError, and changes nothing, where another parent is in the way. */
+  setPermissions(permissions: EdgePermissions): void {
+    this.#checkConflicts(permissions);
+    this.#permissions = permissions;
+  }
+
+  detach(): void {
+    this.node.parents.delete(this);
+  }
+
+  /** Sends `request` to the child, or completes it at once with the errno of the rule it breaks. */
+  submit(request: BlockRequest): void {
+    request.markSubmitted();
+    const errno = this.#check(request);
+    if (errno !== 0) request.complete(errno);
+    else if (request.length === 0 && request.kind !== 'flush') request.complete(0);
+    else this.node.receive(request);
+  }
+
+  #check(request: BlockRequest): number {
+    const { node } = this;
+    const changes = request.changesData;
+    if (changes && (!this.#permissions.write || node.readOnly)) return EPERM;
+    if (request.kind === 'flush') return 0;
+    if (request.offset < 0 || request.length < 0 || request.length > node.lengthBytes - request.offset) {
+      return changes && request.kind !== 'discard' ? ENOSPC : EINVAL;
+    }
+    const { requestAlignment } = node.limits;
+    if (requestAlignment > 1 && (request.offset % requestAlignment !== 0 || request.length % requestAlignment !== 0)) {
+      return EINVAL;
+    }
+    if ((request.kind === 'read' || request.kind === 'write') && request.length > node.limits.maxTransferBytes) {
+      return EINVAL;
+    }
+    if (request.fastOnly && !node.limits.fastZeroes) return ENOTSUP;
+    return 0;
+  }
+
+  #checkConflicts(permissions: EdgePermissions): void {
+    const { node } = this;
+    if (permissions.write && node.readOnly) {
+      throw new UsageError(`Node '${node.name}' is read-only; ${this.holder} cannot write to it`);
+    }
+    for (const other of node.parents) {
+      if (other === this) continue;
+      if (permissions.write && !other.permissions.shareWrite) {
+        throw new UsageError(
+          `Node '${node.name}' is in use by ${other.holder}, which does not share writing; ` +
+            `${this.holder} cannot write to it`,
+        );
+      }
+      if (other.permissions.write && !permissions.shareWrite) {
+        throw new UsageError(`Node '${node.name}' is written by ${other.holder}; ${this.holder} needs it for itself`);
+      }
+    }
+  }
+}

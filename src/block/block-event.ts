@@ -1,0 +1,31 @@
+/** What a node tells the outside as it happens; the monitor sends them on as QMP events of the same name and data. */
+
+import type { ReplicationState } from './replication-status.ts';
+
+export type BlockEvent =
+  | {
+      readonly name: 'REPLICATION_STATE_CHANGE';
+      readonly data: { 'node-name': string; state: ReplicationState; reason: string };
+    }
+  | {
+      readonly name: 'REPLICATION_ERROR';
+      readonly data: {
+        'node-name': string;
+        child: string;
+        operation: string;
+        offset: number;
+        length: number;
+        errno: number;
+      };
+    }
+  | {
+      readonly name: 'REPLICATION_CHECKPOINT';
+      readonly data: { 'node-names': readonly string[]; checkpoint: number; 'duration-us': number };
+    }
+  | {
+      readonly name: 'COLO_BUFFER_LIMIT';
+      readonly data: { 'node-name': string; limit: 'soft' | 'hard'; action: string };
+    }
+  | { readonly name: 'COLO_BUFFER_INVALID'; readonly data: { 'node-name': string; reason: string } };
+
+export type BlockEventSink = (event: BlockEvent) => void;

@@ -1,0 +1,140 @@
+/**
+ * BlockNode: one node of the block graph, the base of every driver.
+ *
+ * A driver implements `perform`; requests reach it through an edge, whose guard has checked them, and after the
+ * node's before-write notifiers have let them pass. The replication members (QEMU's seed names them
+ * `bdrv_prepare_checkpoint` and `bdrv_do_checkpoint`) recurse to the children unless a driver has its own part in them.
+ */
+
+import { assert } from '../base/assert.ts';
+import type { BeforeWriteNotifier } from './before-write-notifier.ts';
+import type { BlockEdge } from './block-edge.ts';
+import type { BlockRequest } from './block-request.ts';
+import type { ConsistencyGroup } from './consistency-group.ts';
+import type { ReplicationStatus, TakeOverImage } from './replication-status.ts';
+
+export type NodeLimits = {
+  /** Offsets and lengths of requests are multiples of this many bytes. */
+  readonly requestAlignment: number;
+  /** Most bytes of one read or write. */
+  readonly maxTransferBytes: number;
+  /** A write-zeroes with `fastOnly` can succeed. */
+  readonly fastZeroes: boolean;
+};
+
+export const DEFAULT_LIMITS: NodeLimits = {
+  requestAlignment: 1,
+  maxTransferBytes: 64 * 1024 * 1024,
+  fastZeroes: false,
+};
+
+export type NodeDescription = {
+  readonly name: string;
+  readonly driver: string;
+  /** Size in bytes, 0 to 2^53 - 1. */
+  readonly lengthBytes: number;
+  readonly readOnly: boolean;
+  readonly limits?: NodeLimits;
+  /** The image behind the node, for people: a path or a URI. */
+  readonly filename?: string;
+  /** Edges to children by role, made before the node was. */
+  readonly children?: readonly BlockEdge[];
+};
+
+export abstract class BlockNode implements AsyncDisposable {
+  readonly name: string;
+  readonly driver: string;
+  readonly lengthBytes: number;
+  readonly readOnly: boolean;
+  readonly limits: NodeLimits;
+  readonly filename: string;
+  readonly parents: Set<BlockEdge> = new Set();
+  readonly children: ReadonlyMap<string, BlockEdge>;
+  readonly #notifiers: BeforeWriteNotifier[] = [];
+
+  constructor(description: NodeDescription) {
+    assert(Number.isSafeInteger(description.lengthBytes) && description.lengthBytes >= 0, 'A length is a safe integer');
+    this.name = description.name;
+    this.driver = description.driver;
+    this.lengthBytes = description.lengthBytes;
+    this.readOnly = description.readOnly;
+    this.limits = description.limits ?? DEFAULT_LIMITS;
+    this.filename = description.filename ?? '';
+    this.children = new Map((description.children ?? []).map(edge => [edge.role, edge]));
+    for (const edge of this.children.values()) edge.parent = this;
+  }
+
+  /** Does what a checked request asks for and completes it, now or later. */
+  protected abstract perform(request: BlockRequest): void;
+
+  /** Takes a request from an edge: runs the before-write notifiers if it changes data, then performs it. */
+  receive(request: BlockRequest): void {
+    if (this.#notifiers.length > 0 && request.changesData) {
+      request.notified = 0;
+      this.proceed(request);
+    } else {
+      this.perform(request);
+    }
+  }
+
+  /** Lets a request that a before-write notifier held back go on its way. */
+  proceed(request: BlockRequest): void {
+    while (request.notified < this.#notifiers.length) {
+      const notifier = this.#notifiers[request.notified] as BeforeWriteNotifier;
+      request.notified += 1;
+      if (!notifier.beforeWrite(request)) return;
+    }
+    this.perform(request);
+  }
+
+  addBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
+    this.#notifiers.push(notifier);
+  }
+
+  /** Removing one while a request waits for it is the notifier's to avoid: it answers every request it held. */
+  removeBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
+    const index = this.#notifiers.indexOf(notifier);
+    if (index >= 0) this.#notifiers.splice(index, 1);
+  }
+
+  /** Starts replicating as a member of `group`. Throws, having changed nothing, where the node is not in a state to. */
+  startReplication(group: ConsistencyGroup): void {
+    for (const edge of this.children.values()) edge.node.startReplication(group);
+  }
+
+  /**
+   * Step one of checkpoint `checkpoint`: afterwards the node vouches for every write so far and both the last and
+   * this checkpoint can be had. No effect a guest or reader sees; takes effect up to its first wait in one tick.
+   */
+  async prepareCheckpoint(checkpoint: number, deadlineMs: number): Promise<void> {
+    await Promise.all([...this.children.values()].map(edge => edge.node.prepareCheckpoint(checkpoint, deadlineMs)));
+  }
+
+  /** Ends the hold that a prepare put on writes. Throws where it had expired: the checkpoint is void. */
+  resumeReplication(checkpoint: number): void {
+    for (const edge of this.children.values()) edge.node.resumeReplication(checkpoint);
+  }
+
+  /** Step two: the prepared checkpoint takes effect, in O(1). */
+  doCheckpoint(checkpoint: number): void {
+    for (const edge of this.children.values()) edge.node.doCheckpoint(checkpoint);
+  }
+
+  /** Undoes a prepare. */
+  abortCheckpoint(checkpoint: number): void {
+    for (const edge of this.children.values()) edge.node.abortCheckpoint(checkpoint);
+  }
+
+  /** Ends replication; with `image`, takes over with that image of the disk. */
+  async stopReplication(image: TakeOverImage | null, deadlineMs: number): Promise<void> {
+    for (const edge of this.children.values()) await edge.node.stopReplication(image, deadlineMs);
+  }
+
+  /** Where replication stands, or null for a node that has no part in it. */
+  replicationStatus(): ReplicationStatus | null {
+    return null;
+  }
+
+  /** Closes what the node opened. Its edges are the graph's to detach. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

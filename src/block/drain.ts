@@ -1,0 +1,41 @@
+/** Drain: quiesce everything that can reach a node, within a deadline. */
+
+import type { Clock } from '../base/clock.ts';
+import { withDeadline } from '../base/deadline.ts';
+import type { BlockBackend } from './block-backend.ts';
+import type { BlockNode } from './block-node.ts';
+
+/** The roots whose requests can reach `node` from above. */
+export function rootsAbove(node: BlockNode): Set<BlockBackend> {
+  const roots = new Set<BlockBackend>();
+  const visit = (at: BlockNode): void => {
+    for (const edge of at.parents) {
+      if (edge.backend !== null) roots.add(edge.backend);
+      else if (edge.parent !== null) visit(edge.parent);
+    }
+  };
+  visit(node);
+  return roots;
+}
+
+/**
+ * Holds `roots` and waits until nothing of theirs is in flight. Returns the function that lets them go on; throws
+ * ETIMEDOUT, with nothing held, when a request does not return in time.
+ */
+export async function drainRoots(roots: Iterable<BlockBackend>, deadlineMs: number, clock: Clock): Promise<() => void> {
+  const held = [...roots];
+  for (const root of held) root.hold();
+  const release = (): void => {
+    for (const root of held) root.unhold();
+  };
+  try {
+    for (const root of held) {
+      const message = `Requests of ${root.name} on node '${root.node.name}' did not return within ${deadlineMs} ms; look at the disk or peer below it`;
+      if (root.inFlight > 0) await withDeadline(root.idle(), deadlineMs, clock, message);
+    }
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return release;
+}
