@@ -21,11 +21,11 @@ export const NBD_SIMPLE_REPLY_MAGIC = 0x67446698;
 export const NBD_STRUCTURED_REPLY_MAGIC = 0x668e33ef;
 
 /** Handshake flags of the server. */
-export const NBD_FLAG_FIXED_NEWSTYLE = 1 << 0;
-export const NBD_FLAG_NO_ZEROES = 1 << 1;
+export const NBD_FLAG_FIXED_NEWSTYLE = 0x1;
+export const NBD_FLAG_NO_ZEROES = 0x2;
 /** Handshake flags of the client. */
-export const NBD_FLAG_C_FIXED_NEWSTYLE = 1 << 0;
-export const NBD_FLAG_C_NO_ZEROES = 1 << 1;
+export const NBD_FLAG_C_FIXED_NEWSTYLE = 0x1;
+export const NBD_FLAG_C_NO_ZEROES = 0x2;
 
 /** Options. */
 export const NBD_OPT_EXPORT_NAME = 1;
@@ -64,19 +64,19 @@ export const NBD_INFO_DESCRIPTION = 2;
 export const NBD_INFO_BLOCK_SIZE = 3;
 
 /** Transmission flags of an export. */
-export const NBD_FLAG_HAS_FLAGS = 1 << 0;
-export const NBD_FLAG_READ_ONLY = 1 << 1;
-export const NBD_FLAG_SEND_FLUSH = 1 << 2;
-export const NBD_FLAG_SEND_FUA = 1 << 3;
-export const NBD_FLAG_ROTATIONAL = 1 << 4;
-export const NBD_FLAG_SEND_TRIM = 1 << 5;
-export const NBD_FLAG_SEND_WRITE_ZEROES = 1 << 6;
-export const NBD_FLAG_SEND_DF = 1 << 7;
-export const NBD_FLAG_CAN_MULTI_CONN = 1 << 8;
-export const NBD_FLAG_SEND_RESIZE = 1 << 9;
-export const NBD_FLAG_SEND_CACHE = 1 << 10;
-export const NBD_FLAG_SEND_FAST_ZERO = 1 << 11;
-export const NBD_FLAG_BLOCK_STATUS_PAYLOAD = 1 << 12;
+export const NBD_FLAG_HAS_FLAGS = 0x1;
+export const NBD_FLAG_READ_ONLY = 0x2;
+export const NBD_FLAG_SEND_FLUSH = 0x4;
+export const NBD_FLAG_SEND_FUA = 0x8;
+export const NBD_FLAG_ROTATIONAL = 0x10;
+export const NBD_FLAG_SEND_TRIM = 0x20;
+export const NBD_FLAG_SEND_WRITE_ZEROES = 0x40;
+export const NBD_FLAG_SEND_DF = 0x80;
+export const NBD_FLAG_CAN_MULTI_CONN = 0x100;
+export const NBD_FLAG_SEND_RESIZE = 0x200;
+export const NBD_FLAG_SEND_CACHE = 0x400;
+export const NBD_FLAG_SEND_FAST_ZERO = 0x800;
+export const NBD_FLAG_BLOCK_STATUS_PAYLOAD = 0x1000;
 
 /** Commands. */
 export const NBD_CMD_READ = 0;
@@ -89,27 +89,27 @@ export const NBD_CMD_WRITE_ZEROES = 6;
 export const NBD_CMD_BLOCK_STATUS = 7;
 
 /** Command flags. */
-export const NBD_CMD_FLAG_FUA = 1 << 0;
-export const NBD_CMD_FLAG_NO_HOLE = 1 << 1;
-export const NBD_CMD_FLAG_DF = 1 << 2;
-export const NBD_CMD_FLAG_REQ_ONE = 1 << 3;
-export const NBD_CMD_FLAG_FAST_ZERO = 1 << 4;
-export const NBD_CMD_FLAG_PAYLOAD_LEN = 1 << 5;
+export const NBD_CMD_FLAG_FUA = 0x1;
+export const NBD_CMD_FLAG_NO_HOLE = 0x2;
+export const NBD_CMD_FLAG_DF = 0x4;
+export const NBD_CMD_FLAG_REQ_ONE = 0x8;
+export const NBD_CMD_FLAG_FAST_ZERO = 0x10;
+export const NBD_CMD_FLAG_PAYLOAD_LEN = 0x20;
 
 /** Structured reply chunks. */
-export const NBD_REPLY_FLAG_DONE = 1 << 0;
+export const NBD_REPLY_FLAG_DONE = 0x1;
 export const NBD_REPLY_TYPE_NONE = 0;
 export const NBD_REPLY_TYPE_OFFSET_DATA = 1;
 export const NBD_REPLY_TYPE_OFFSET_HOLE = 2;
 export const NBD_REPLY_TYPE_BLOCK_STATUS = 5;
 /** Set in every chunk type that is an error. */
-export const NBD_REPLY_TYPE_ERROR_BIT = 1 << 15;
-export const NBD_REPLY_TYPE_ERROR = NBD_REPLY_TYPE_ERROR_BIT | 1;
-export const NBD_REPLY_TYPE_ERROR_OFFSET = NBD_REPLY_TYPE_ERROR_BIT | 2;
+export const NBD_REPLY_TYPE_ERROR_BIT = 0x8000;
+export const NBD_REPLY_TYPE_ERROR = 0x8001;
+export const NBD_REPLY_TYPE_ERROR_OFFSET = 0x8002;
 
 /** Extent flags of the context `base:allocation`. */
-export const NBD_STATE_HOLE = 1 << 0;
-export const NBD_STATE_ZERO = 1 << 1;
+export const NBD_STATE_HOLE = 0x1;
+export const NBD_STATE_ZERO = 0x2;
 export const BASE_ALLOCATION = 'base:allocation';
 
 /** Error numbers on the wire. */
@@ -125,4 +125,4 @@ export const NBD_ESHUTDOWN = 108;
 /** Longest string either side may send, in bytes. */
 export const NBD_MAX_STRING_BYTES = 4096;
 /** Longest payload a peer may count on where no block size was negotiated. */
-export const NBD_MAX_PAYLOAD_BYTES = 32 * 1024 * 1024;
+export const NBD_MAX_PAYLOAD_BYTES = 0x2000000;
