@@ -8,6 +8,7 @@
 
 import { assert } from '../base/assert.ts';
 import type { BeforeWriteNotifier } from './before-write-notifier.ts';
+import type { BlockBackend } from './block-backend.ts';
 import type { BlockEdge } from './block-edge.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { ConsistencyGroup } from './consistency-group.ts';
@@ -51,6 +52,8 @@ export abstract class BlockNode implements AsyncDisposable {
   readonly parents: Set<BlockEdge> = new Set();
   readonly children: ReadonlyMap<string, BlockEdge>;
   readonly #notifiers: BeforeWriteNotifier[] = [];
+  readonly #failureListeners: ((reason: string) => void)[] = [];
+  #failure: string | null = null;
 
   constructor(description: NodeDescription) {
     assert(Number.isSafeInteger(description.lengthBytes) && description.lengthBytes >= 0, 'A length is a safe integer');
@@ -97,20 +100,53 @@ export abstract class BlockNode implements AsyncDisposable {
     if (index >= 0) this.#notifiers.splice(index, 1);
   }
 
+  /** Why the node can store nothing any more, such as a lost connection; null while it can. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  /** Calls `listener` once, when the node fails, before the requests in flight complete. */
+  onFailure(listener: (reason: string) => void): void {
+    this.#failureListeners.push(listener);
+  }
+
+  /** For the driver: the node can store nothing any more. Only the first call counts. */
+  protected fail(reason: string): void {
+    if (this.#failure !== null) return;
+    this.#failure = reason;
+    for (const listener of this.#failureListeners) listener(reason);
+  }
+
+  /** Gives up what is in flight below, where a driver can: an nbd node closes its connection. */
+  abandon(reason: string): void {
+    for (const edge of this.children.values()) edge.node.abandon(reason);
+  }
+
   /** Starts replicating as a member of `group`. Throws, having changed nothing, where the node is not in a state to. */
   startReplication(group: ConsistencyGroup): void {
     for (const edge of this.children.values()) edge.node.startReplication(group);
   }
 
+  /** Ends forwarding to the other host: it missed a write, of this disk or of another of the group. */
+  endForwarding(reason: string): void {
+    for (const edge of this.children.values()) edge.node.endForwarding(reason);
+  }
+
+  /** The roots that must be quiet while a checkpoint is cut: on a secondary, what the primary writes through. */
+  rootsToQuiesce(): readonly BlockBackend[] {
+    return [...this.children.values()].flatMap(edge => edge.node.rootsToQuiesce());
+  }
+
   /**
-   * Step one of checkpoint `checkpoint`: afterwards the node vouches for every write so far and both the last and
-   * this checkpoint can be had. No effect a guest or reader sees; takes effect up to its first wait in one tick.
+   * Step one of checkpoint `checkpoint`: afterwards the node vouches for every write so far, and the last checkpoint
+   * and this one can both be had. A primary holds new writes from the call on, in the tick of the call, until
+   * `resumeReplication` or `abortCheckpoint`. Throws, holding nothing, where the node cannot vouch.
    */
   async prepareCheckpoint(checkpoint: number, deadlineMs: number): Promise<void> {
     await Promise.all([...this.children.values()].map(edge => edge.node.prepareCheckpoint(checkpoint, deadlineMs)));
   }
 
-  /** Ends the hold that a prepare put on writes. Throws where it had expired: the checkpoint is void. */
+  /** Ends the hold that a prepare put on writes. */
   resumeReplication(checkpoint: number): void {
     for (const edge of this.children.values()) edge.node.resumeReplication(checkpoint);
   }

@@ -47,7 +47,7 @@ export class BlockRequest {
   mayUnmap = false;
   /** A write-zeroes must fail with ENOTSUP where it would be no faster than a write. */
   fastOnly = false;
-  /** Where a block-status puts its answer. */
+  /** Where a block-status puts its answer, which may cover less than the range but never nothing. */
   extents: ExtentList | null = null;
   /** How it completed; 0 is success. */
   errno = 0;
@@ -57,6 +57,8 @@ export class BlockRequest {
   parent: BlockRequest | null = null;
   /** A number for its owner. */
   tag = 0;
+  /** What the node that performs the request keeps about it. */
+  context: object | null = null;
   /** The root that counts this request, if a root submitted it. */
   tracker: RequestTracker | null = null;
   /** How many before-write notifiers have let it pass, for the node that runs them. */
@@ -108,6 +110,7 @@ export class BlockRequest {
     this.owner = NOBODY;
     this.parent = null;
     this.tag = 0;
+    this.context = null;
     this.tracker = null;
     this.notified = 0;
   }

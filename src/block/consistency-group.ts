@@ -4,37 +4,48 @@
  * A checkpoint of several disks is one checkpoint: all of them reach it or none does. The group holds the checkpoint's
  * number and the order of the steps; what a step means is each node's (BlockNode's replication members).
  *
- *   idle ──prepare(n)──► preparing ──all answered──► prepared(n) ──do(n)──► idle, checkpoint = n
- *     ▲                      │ any refused               │
- *     └──────────────────────┴────────abort(n)───────────┘
+ *   idle ──prepare(n)──► preparing ──all vouch──► prepared(n) ──do(n)──► idle, checkpoint = n     (secondary)
+ *     ▲                      │ one refuses             ├──resume(n)──► idle, checkpoint = n       (primary)
+ *     └──────────────────────┴──abort(n), or the primary's hold expires──┘
  */
 
-import type { Clock } from '../base/clock.ts';
-import { EBUSY } from '../base/errno.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { EBUSY, ETIMEDOUT } from '../base/errno.ts';
 import { ColobusError, UsageError } from '../base/errors.ts';
 import type { BlockEventSink } from './block-event.ts';
 import type { BlockNode } from './block-node.ts';
-import type { TakeOverImage } from './replication-status.ts';
+import { drainRoots } from './drain.ts';
+import type { ReplicationRole, TakeOverImage } from './replication-status.ts';
 
 export class ConsistencyGroup {
   readonly nodes: readonly BlockNode[];
+  readonly role: ReplicationRole;
   readonly #clock: Clock;
   readonly #emit: BlockEventSink;
   #checkpoint = 0;
   #prepared: number | null = null;
   #preparing = false;
   #preparedAtMs = 0;
+  /** The checkpoint whose hold expired last, for the answer to a late resume. */
+  #expired: number | null = null;
+  #holdTimer: Timer | null = null;
   #ended = false;
 
-  private constructor(nodes: readonly BlockNode[], clock: Clock, emit: BlockEventSink) {
+  private constructor(nodes: readonly BlockNode[], role: ReplicationRole, clock: Clock, emit: BlockEventSink) {
     this.nodes = nodes;
+    this.role = role;
     this.#clock = clock;
     this.#emit = emit;
   }
 
   /** Starts replication on all `nodes`, or on none and throws. */
   static async start(nodes: readonly BlockNode[], clock: Clock, emit: BlockEventSink): Promise<ConsistencyGroup> {
-    const group = new ConsistencyGroup(nodes, clock, emit);
+    const roles = new Set(nodes.map(roleOf));
+    const [role] = roles;
+    if (role === undefined || roles.size > 1) {
+      throw new UsageError('Nodes that replicate together are all primary or all secondary; name one kind');
+    }
+    const group = new ConsistencyGroup(nodes, role, clock, emit);
     const started: BlockNode[] = [];
     try {
       for (const node of nodes) {
@@ -65,7 +76,10 @@ export class ConsistencyGroup {
     return this.#ended;
   }
 
-  /** Prepares checkpoint `n` on all nodes, or on none and throws. A second prepare before do or abort is refused. */
+  /**
+   * Prepares checkpoint `n` on all nodes, or on none and throws. On a primary, writes are then held until `resume`,
+   * `abort` or `deadlineMs` after the call. A second prepare before the end of the first is refused.
+   */
   async prepare(n: number, deadlineMs: number): Promise<void> {
     this.#refuseEnded();
     if (this.#preparing || this.#prepared !== null) {
@@ -79,20 +93,41 @@ export class ConsistencyGroup {
     }
     this.#preparing = true;
     this.#preparedAtMs = this.#clock.nowMs();
-    const results = await Promise.allSettled(this.nodes.map(node => node.prepareCheckpoint(n, deadlineMs)));
-    this.#preparing = false;
-    const refusal = results.find(result => result.status === 'rejected');
-    if (refusal !== undefined) {
-      for (const node of this.nodes) node.abortCheckpoint(n);
-      throw refusal.reason;
+    try {
+      const release = await drainRoots(
+        this.nodes.flatMap(node => node.rootsToQuiesce()),
+        deadlineMs,
+        this.#clock,
+      );
+      try {
+        await this.#prepareAll(n, deadlineMs);
+      } finally {
+        release();
+      }
+    } finally {
+      this.#preparing = false;
     }
     this.#prepared = n;
+    if (this.role === 'primary') {
+      const remainingMs = this.#preparedAtMs + deadlineMs - this.#clock.nowMs();
+      this.#holdTimer = this.#clock.after(Math.max(0, remainingMs), () => {
+        this.abort(n);
+        this.#expired = n;
+      });
+    }
   }
 
-  /** Lets the held writes of a prepared primary go on; throws where the hold had expired. */
+  /** Primary: lets the held writes go on, and counts the checkpoint as taken. Throws where the hold had expired. */
   resume(n: number): void {
+    if (this.#expired === n && this.#prepared !== n) {
+      throw new ColobusError(
+        `The hold of checkpoint ${n} on ${this.#listed()} had expired; the checkpoint is void, abort it on the secondary`,
+        { errno: ETIMEDOUT },
+      );
+    }
     this.#requirePrepared(n);
     for (const node of this.nodes) node.resumeReplication(n);
+    if (this.role === 'primary') this.do(n);
   }
 
   /** Makes the prepared checkpoint `n` the current one, on all nodes in one step. Idempotent. */
@@ -101,7 +136,7 @@ export class ConsistencyGroup {
     this.#requirePrepared(n);
     for (const node of this.nodes) node.doCheckpoint(n);
     this.#checkpoint = n;
-    this.#prepared = null;
+    this.#leavePrepared();
     this.#emit({
       name: 'REPLICATION_CHECKPOINT',
       data: {
@@ -116,7 +151,7 @@ export class ConsistencyGroup {
   abort(n: number): void {
     if (this.#prepared !== n) return;
     for (const node of this.nodes) node.abortCheckpoint(n);
-    this.#prepared = null;
+    this.#leavePrepared();
   }
 
   /** Ends replication; with `image`, takes over with it. Can be tried again where it throws. */
@@ -125,6 +160,23 @@ export class ConsistencyGroup {
     if (this.#prepared !== null) this.abort(this.#prepared);
     for (const node of this.nodes) await node.stopReplication(image, deadlineMs);
     this.#ended = true;
+  }
+
+  /** All nodes prepare from this tick on; where one refuses, the others are let go again. */
+  async #prepareAll(n: number, deadlineMs: number): Promise<void> {
+    const results = await Promise.allSettled(this.nodes.map(node => node.prepareCheckpoint(n, deadlineMs)));
+    const refusal = results.find(result => result.status === 'rejected');
+    if (refusal === undefined) return;
+    for (const [index, node] of this.nodes.entries()) {
+      if (results[index]?.status === 'fulfilled') node.abortCheckpoint(n);
+    }
+    throw refusal.reason;
+  }
+
+  #leavePrepared(): void {
+    this.#prepared = null;
+    this.#holdTimer?.cancel();
+    this.#holdTimer = null;
   }
 
   #requirePrepared(n: number): void {
@@ -142,4 +194,12 @@ export class ConsistencyGroup {
   #listed(): string {
     return this.names.map(name => `'${name}'`).join(', ');
   }
+}
+
+function roleOf(node: BlockNode): ReplicationRole {
+  const status = node.replicationStatus();
+  if (status === null) {
+    throw new UsageError(`Node '${node.name}' does not replicate; name a replication or a colo-buffer node`);
+  }
+  return status.role;
 }

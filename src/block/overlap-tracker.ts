@@ -5,28 +5,29 @@
  * Waiting writes start in the order they came. A range is [offset, offset + length) in bytes.
  */
 
-import type { BlockRequest } from './block-request.ts';
+/** A range of bytes that is locked; a BlockRequest is one. */
+export type ByteRange = { readonly offset: number; readonly length: number };
 
-export class OverlapTracker {
-  readonly #active: BlockRequest[] = [];
-  readonly #waiting: BlockRequest[] = [];
+export class OverlapTracker<Range extends ByteRange> {
+  readonly #active: Range[] = [];
+  readonly #waiting: Range[] = [];
 
   get active(): number {
     return this.#active.length;
   }
 
   /** The writes in flight, in the order they entered. */
-  activeRequests(): readonly BlockRequest[] {
+  activeRequests(): readonly Range[] {
     return this.#active;
   }
 
   /** The writes that wait for an overlapping one. */
-  waitingRequests(): readonly BlockRequest[] {
+  waitingRequests(): readonly Range[] {
     return this.#waiting;
   }
 
   /** Enters `request`: true if it may start; false if it waits and will be returned by a later `leave`. */
-  enter(request: BlockRequest): boolean {
+  enter(request: Range): boolean {
     if (overlapsAny(this.#active, request) || overlapsAny(this.#waiting, request)) {
       this.#waiting.push(request);
       return false;
@@ -36,20 +37,20 @@ export class OverlapTracker {
   }
 
   /** Ends an entered `request`; returns the waiting writes that may start now, already entered. */
-  leave(request: BlockRequest): readonly BlockRequest[] {
+  leave(request: Range): readonly Range[] {
     remove(this.#active, request);
     return this.#waiting.length === 0 ? NONE : this.#admit();
   }
 
   /** Takes a write that has not started out of the queue; returns those that may start now, already entered. */
-  withdraw(request: BlockRequest): readonly BlockRequest[] {
+  withdraw(request: Range): readonly Range[] {
     remove(this.#waiting, request);
     return this.#waiting.length === 0 ? NONE : this.#admit();
   }
 
-  #admit(): readonly BlockRequest[] {
-    const admitted: BlockRequest[] = [];
-    const stillWaiting: BlockRequest[] = [];
+  #admit(): readonly Range[] {
+    const admitted: Range[] = [];
+    const stillWaiting: Range[] = [];
     for (const request of this.#waiting) {
       if (overlapsAny(this.#active, request) || overlapsAny(stillWaiting, request)) {
         stillWaiting.push(request);
@@ -63,19 +64,19 @@ export class OverlapTracker {
   }
 }
 
-const NONE: readonly BlockRequest[] = [];
+const NONE: readonly never[] = [];
 
-function overlapsAny(requests: readonly BlockRequest[], request: BlockRequest): boolean {
+function overlapsAny(requests: readonly ByteRange[], request: ByteRange): boolean {
   const end = request.offset + request.length;
   for (let i = 0; i < requests.length; i++) {
-    const other = requests[i] as BlockRequest;
+    const other = requests[i] as ByteRange;
     if (other.offset < end && request.offset < other.offset + other.length) return true;
   }
   return false;
 }
 
 /** Keeps the order of the others. */
-function remove(requests: BlockRequest[], request: BlockRequest): void {
+function remove<Range>(requests: Range[], request: Range): void {
   const index = requests.indexOf(request);
   if (index >= 0) requests.splice(index, 1);
 }
