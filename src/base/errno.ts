@@ -6,7 +6,9 @@
 
 export const EPERM = 1;
 export const ENOENT = 2;
+export const EINTR = 4;
 export const EIO = 5;
+export const ENXIO = 6;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const EACCES = 13;
@@ -28,7 +30,9 @@ export const ECANCELED = 125;
 const NAMES: ReadonlyMap<number, string> = new Map([
   [EPERM, 'EPERM'],
   [ENOENT, 'ENOENT'],
+  [EINTR, 'EINTR'],
   [EIO, 'EIO'],
+  [ENXIO, 'ENXIO'],
   [EAGAIN, 'EAGAIN'],
   [ENOMEM, 'ENOMEM'],
   [EACCES, 'EACCES'],

@@ -28,7 +28,7 @@ const COMMON_OPTIONS = {
 const NODE_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 
 export type BlockGraphOptions = {
-  readonly drivers: readonly Driver<never>[];
+  readonly drivers: readonly Driver[];
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly emit?: BlockEventSink;
@@ -38,7 +38,7 @@ export type BlockGraphOptions = {
 type Entry = { readonly node: BlockNode; readonly edges: readonly BlockEdge[]; readonly owned: readonly string[] };
 
 export class BlockGraph implements AsyncDisposable {
-  readonly #drivers = new Map<string, Driver<never>>();
+  readonly #drivers = new Map<string, Driver>();
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #emit: BlockEventSink;
@@ -122,7 +122,7 @@ export class BlockGraph implements AsyncDisposable {
         logger: this.#logger,
         emit: this.#emit,
         attach: async (role, reference, permissions) => {
-          const child = await this.#resolve(reference, owned);
+          const child = await this.#resolve(reference, context.readOnly, owned);
           const edge = new BlockEdge(`node '${nodeName}'`, role, child, permissions);
           edges.push(edge);
           return edge;
@@ -143,9 +143,10 @@ export class BlockGraph implements AsyncDisposable {
     }
   }
 
-  async #resolve(reference: NodeReference, owned: string[]): Promise<BlockNode> {
+  /** A child defined with its parent is read-only with it, unless it says otherwise. */
+  async #resolve(reference: NodeReference, readOnly: boolean, owned: string[]): Promise<BlockNode> {
     if (typeof reference === 'string') return this.node(reference);
-    const child = await this.#open(reference);
+    const child = await this.#open(readOnly ? { 'read-only': true, ...reference } : reference);
     owned.push(child.name);
     return child;
   }

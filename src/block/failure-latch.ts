@@ -1,0 +1,19 @@
+/**
+ * FailureLatch: remembers that making data durable failed.
+ *
+ * Linux reports a failed write-back once and forgets the dirty pages, so a later fsync would succeed without the data
+ * being there. A node whose flush failed therefore fails every later write and flush until it is opened anew.
+ */
+
+export class FailureLatch {
+  #errno = 0;
+
+  /** 0 while nothing failed, then the errno of the first failure for good. */
+  get errno(): number {
+    return this.#errno;
+  }
+
+  fail(errno: number): void {
+    if (this.#errno === 0) this.#errno = errno;
+  }
+}

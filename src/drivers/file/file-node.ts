@@ -1,0 +1,146 @@
+/**
+ * FileNode: a disk image in a file or on a block device.
+ *
+ * Requests go to the kernel at once, on the event loop, where that cannot wait for a disk, and through the thread pool
+ * otherwise. Syncs always go through the pool. A request whose data cannot be moved fails with the kernel's errno.
+ */
+
+import { fdatasync } from 'node:fs';
+import { deferred } from '../../base/deadline.ts';
+import { ENOTSUP } from '../../base/errno.ts';
+import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
+import type { BlockRequest } from '../../block/block-request.ts';
+import type { OpenContext } from '../../block/driver.ts';
+import { FailureLatch } from '../../block/failure-latch.ts';
+import { ExtentScan } from './extent-scan.ts';
+import { FileTransfer, type TransferOwner, transferNow } from './file-transfer.ts';
+import { FlushQueue } from './flush-queue.ts';
+import { ImageSpace } from './image-space.ts';
+import { closeFile, type OpenImage, openImage } from './open-image.ts';
+import type { FileOptions } from './options.ts';
+
+/** Even memory takes its time: on tmpfs more than this goes through the pool, so as not to stall the event loop. */
+const INLINE_MAX_BYTES = 1024 * 1024;
+const MAX_IDLE_TRANSFERS = 256;
+
+export class FileNode extends BlockNode implements TransferOwner {
+  readonly #image: OpenImage;
+  /** Requests up to this length are done on the event loop. */
+  readonly #inlineMaxBytes: number;
+  readonly #latch = new FailureLatch();
+  readonly #flushes: FlushQueue;
+  readonly #space: ImageSpace;
+  readonly #idleTransfers: FileTransfer[] = [];
+  #inFlight = 0;
+  #whenIdle: (() => void) | null = null;
+  #closed: Promise<void> | null = null;
+
+  private constructor(image: OpenImage, options: FileOptions, context: OpenContext) {
+    super({
+      name: context.nodeName,
+      driver: 'file',
+      lengthBytes: image.lengthBytes,
+      readOnly: context.readOnly,
+      limits: { ...DEFAULT_LIMITS, fastZeroes: !context.readOnly },
+      filename: options.filename,
+    });
+    this.#image = image;
+    this.#inlineMaxBytes = inlineMaxBytes(options, image);
+    this.#flushes = new FlushQueue(
+      done => fdatasync(image.fd, done),
+      this.#latch,
+      (request, errno) => this.#finish(request, errno),
+    );
+    this.#space = new ImageSpace(image);
+  }
+
+  /** Throws UsageError where the image cannot be used; nothing is created or changed then. */
+  static async open(options: FileOptions, context: OpenContext): Promise<FileNode> {
+    const image = await openImage(options, context.readOnly, context.logger);
+    return new FileNode(image, options, context);
+  }
+
+  protected override perform(request: BlockRequest): void {
+    this.#inFlight += 1;
+    if (this.#latch.errno !== 0 && (request.changesData || request.kind === 'flush')) {
+      this.#finish(request, this.#latch.errno);
+      return;
+    }
+    const inline = request.length <= this.#inlineMaxBytes;
+    switch (request.kind) {
+      case 'read':
+      case 'write':
+        if (inline) this.#settle(request, transferNow(this.#image.fd, request));
+        else this.#transfer(request);
+        break;
+      case 'flush':
+        if (this.readOnly) this.#finish(request, 0);
+        else this.#flushes.add(request);
+        break;
+      case 'discard':
+        this.#space.discard(request, inline, errno => this.#settle(request, errno));
+        break;
+      case 'write-zeroes':
+        this.#space.zero(request, inline, errno => {
+          if (errno === ENOTSUP && !request.fastOnly) this.#transfer(request);
+          else this.#settle(request, errno);
+        });
+        break;
+      case 'block-status':
+        if (inline) this.#finish(request, new ExtentScan(this.#image.fd, request).runNow());
+        else new ExtentScan(this.#image.fd, request).runInPool(errno => this.#finish(request, errno));
+        break;
+      case 'cache':
+        this.#finish(request, 0);
+        break;
+    }
+  }
+
+  transferDone(transfer: FileTransfer, request: BlockRequest, errno: number): void {
+    if (this.#idleTransfers.length < MAX_IDLE_TRANSFERS) this.#idleTransfers.push(transfer);
+    this.#settle(request, errno);
+  }
+
+  /** Waits for what is in the kernel, then closes the image, which unlocks it. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close();
+    await this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#inFlight > 0) {
+      const idle = deferred<void>();
+      this.#whenIdle = idle.resolve;
+      await idle.promise;
+    }
+    await closeFile(this.#image.fd);
+  }
+
+  #transfer(request: BlockRequest): void {
+    const transfer = this.#idleTransfers.pop() ?? new FileTransfer(this.#image.fd, this);
+    transfer.start(request);
+  }
+
+  /** Ends a request whose data has been moved, after a sync if it has to be durable. */
+  #settle(request: BlockRequest, errno: number): void {
+    if (errno === 0 && request.fua) this.#flushes.add(request);
+    else this.#finish(request, errno);
+  }
+
+  #finish(request: BlockRequest, errno: number): void {
+    this.#inFlight -= 1;
+    request.complete(errno);
+    if (this.#inFlight === 0 && this.#whenIdle !== null) this.#whenIdle();
+  }
+}
+
+function inlineMaxBytes(options: FileOptions, image: OpenImage): number {
+  switch (options.aio) {
+    case 'sync':
+      return Number.POSITIVE_INFINITY;
+    case 'threads':
+      return -1;
+    case 'auto':
+      return image.inMemory ? INLINE_MAX_BYTES : -1;
+  }
+}

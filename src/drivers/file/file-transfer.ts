@@ -1,0 +1,88 @@
+/**
+ * FileTransfer: a read, a write or a writing of zeroes on its way through the thread pool.
+ *
+ * The kernel may move less than it was asked for; the transfer goes on until all is moved. The object and its callback
+ * are made once and used again.
+ */
+
+import { read, readSync, write, writeSync } from 'node:fs';
+import { assert } from '../../base/assert.ts';
+import { EIO, errnoOf } from '../../base/errno.ts';
+import type { BlockRequest } from '../../block/block-request.ts';
+
+/** Zeroes are written in pieces of this many bytes. */
+const ZEROES = Buffer.alloc(1024 * 1024);
+
+/** Told when a transfer has ended; it may then be started again. */
+export interface TransferOwner {
+  transferDone(transfer: FileTransfer, request: BlockRequest, errno: number): void;
+}
+
+export class FileTransfer {
+  readonly #fd: number;
+  readonly #owner: TransferOwner;
+  #request: BlockRequest | null = null;
+  #movedBytes = 0;
+
+  constructor(fd: number, owner: TransferOwner) {
+    this.#fd = fd;
+    this.#owner = owner;
+  }
+
+  start(request: BlockRequest): void {
+    assert(this.#request === null, 'A transfer serves one request at a time');
+    this.#request = request;
+    this.#movedBytes = 0;
+    this.#move(request);
+  }
+
+  #move(request: BlockRequest): void {
+    const moved = this.#movedBytes;
+    const left = request.length - moved;
+    if (request.kind === 'read') {
+      read(this.#fd, request.buffer, request.at + moved, left, request.offset + moved, this.#onMoved);
+    } else if (request.kind === 'write') {
+      write(this.#fd, request.buffer, request.at + moved, left, request.offset + moved, this.#onMoved);
+    } else {
+      write(this.#fd, ZEROES, 0, Math.min(left, ZEROES.length), request.offset + moved, this.#onMoved);
+    }
+  }
+
+  readonly #onMoved = (error: Error | null, bytes: number): void => {
+    const request = this.#request;
+    assert(request !== null, 'The kernel answers a started transfer once');
+    if (error === null && bytes > 0) {
+      this.#movedBytes += bytes;
+      if (this.#movedBytes < request.length) {
+        this.#move(request);
+        return;
+      }
+    }
+    this.#request = null;
+    this.#owner.transferDone(this, request, movedErrno(error, bytes));
+  };
+}
+
+/** Does a read or write at once, on the event loop, and returns the errno. */
+export function transferNow(fd: number, request: BlockRequest): number {
+  const { buffer, at, offset, length } = request;
+  try {
+    for (let moved = 0; moved < length; ) {
+      const bytes =
+        request.kind === 'read'
+          ? readSync(fd, buffer, at + moved, length - moved, offset + moved)
+          : writeSync(fd, buffer, at + moved, length - moved, offset + moved);
+      if (bytes === 0) return movedErrno(null, bytes);
+      moved += bytes;
+    }
+    return 0;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}
+
+/** Nothing moved without an error means that somebody made the image shorter than it was when opened. */
+function movedErrno(error: Error | null, bytes: number): number {
+  if (error !== null) return errnoOf(error);
+  return bytes === 0 ? EIO : 0;
+}

@@ -1,0 +1,114 @@
+/** Opens an image file or block device, checked and locked, or says in one sentence why it cannot be used. */
+
+import { close, constants, fstat, open, type Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { EACCES, ENOENT, EPERM, EROFS, errnoOf } from '../../base/errno.ts';
+import { messageOf, UsageError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import { blockDeviceGeometry } from '../../os/block-device.ts';
+import { isMemoryFileSystem } from '../../os/file-system.ts';
+import { lockImage } from '../../os/image-lock.ts';
+import type { FileOptions } from './options.ts';
+
+export type OpenImage = {
+  readonly fd: number;
+  readonly kind: 'file' | 'block-device';
+  readonly lengthBytes: number;
+  /** Discards of a block device are multiples of this; 1 for a file. */
+  readonly sectorBytes: number;
+  /** Its content is in memory anyway (tmpfs, ramfs). */
+  readonly inMemory: boolean;
+};
+
+const openFile = promisify(open);
+const statFile = promisify(fstat);
+export const closeFile: (fd: number) => Promise<void> = promisify(close);
+
+/** Throws UsageError, with nothing created, changed or left open, where the image cannot be used as asked. */
+export async function openImage(options: FileOptions, readOnly: boolean, logger: Logger): Promise<OpenImage> {
+  const { filename } = options;
+  // Looked at before it is opened: opening a FIFO would wait for its other end, and a device may act on being opened.
+  checkKind(filename, await stat(filename).catch(error => refuse(filename, error)), readOnly);
+  const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK | constants.O_NOCTTY;
+  const fd = await openFile(filename, flags).catch(error => refuse(filename, error));
+  try {
+    const stats = await statFile(fd);
+    checkKind(filename, stats, readOnly);
+    lock(fd, options, readOnly, logger);
+    const image = await describe(fd, stats);
+    checkLength(filename, image.lengthBytes);
+    return image;
+  } catch (error) {
+    await closeFile(fd);
+    throw error;
+  }
+}
+
+async function describe(fd: number, stats: Stats): Promise<OpenImage> {
+  if (stats.isBlockDevice()) {
+    return { fd, kind: 'block-device', inMemory: false, ...blockDeviceGeometry(fd) };
+  }
+  const inMemory = await isMemoryFileSystem(`/proc/self/fd/${fd}`);
+  return { fd, kind: 'file', lengthBytes: stats.size, sectorBytes: 1, inMemory };
+}
+
+function checkKind(filename: string, stats: Stats, readOnly: boolean): void {
+  if (stats.isDirectory()) throw new UsageError(`Image '${filename}' is a directory; give the path of an image file`);
+  if (!stats.isFile() && !stats.isBlockDevice()) {
+    throw new UsageError(`Image '${filename}' is neither a file nor a block device; give the path of an image file`);
+  }
+  // Root could write regardless, but whoever took the last write permission away meant it.
+  if (!readOnly && stats.isFile() && (stats.mode & 0o222) === 0) throw readOnlyError(filename);
+}
+
+function checkLength(filename: string, lengthBytes: number): void {
+  if (lengthBytes === 0) {
+    throw new UsageError(`Image '${filename}' has length 0; give it a size first, such as truncate -s 1G ${filename}`);
+  }
+  if (!Number.isSafeInteger(lengthBytes)) {
+    throw new UsageError(`Image '${filename}' is too large; the limit is ${Number.MAX_SAFE_INTEGER} bytes`);
+  }
+}
+
+function lock(fd: number, options: FileOptions, readOnly: boolean, logger: Logger): void {
+  if (options.locking === 'off') return;
+  const outcome = lockImage(fd, readOnly ? 'read' : 'write');
+  if (outcome === 'in-use') {
+    throw new UsageError(
+      `Image '${options.filename}' is in use by another process or node; ` +
+        'stop that first, or read it anyway with read-only and locking=off (--force-share)',
+    );
+  }
+  if (outcome === 'unsupported') {
+    if (options.locking === 'on') {
+      throw new UsageError(`Image '${options.filename}' is on a file system without locks; use locking=off`);
+    }
+    logger.warn({ filename: options.filename }, 'The file system has no locks; nothing keeps a second writer away');
+  }
+}
+
+function refuse(filename: string, error: unknown): never {
+  const errno = errnoOf(error);
+  switch (errno) {
+    case ENOENT:
+      throw new UsageError(`Image '${filename}' does not exist; check the path or create it`, { errno, cause: error });
+    case EROFS:
+      throw readOnlyError(filename, error);
+    case EACCES:
+    case EPERM:
+      throw new UsageError(`Image '${filename}' may not be opened by this user; check its permissions`, {
+        errno,
+        cause: error,
+      });
+    default:
+      throw new UsageError(`Image '${filename}' cannot be opened: ${messageOf(error)}`, { errno, cause: error });
+  }
+}
+
+function readOnlyError(filename: string, cause?: unknown): UsageError {
+  return new UsageError(`Image '${filename}' is read-only; make it writable or open it read-only`, {
+    errno: EROFS,
+    cause,
+  });
+}

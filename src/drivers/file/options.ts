@@ -1,0 +1,15 @@
+/** Options of the `file` driver. */
+
+import * as z from 'zod';
+
+export type FileOptions = {
+  readonly filename: string;
+  readonly aio: 'auto' | 'sync' | 'threads';
+  readonly locking: 'auto' | 'on' | 'off';
+};
+
+export const fileOptions: z.ZodType<FileOptions> = z.strictObject({
+  filename: z.string().min(1, 'is empty; give the path of an image file or block device'),
+  aio: z.enum(['auto', 'sync', 'threads']).default('auto'),
+  locking: z.enum(['auto', 'on', 'off']).default('auto'),
+});

@@ -1,0 +1,35 @@
+/**
+ * The C library's calls that Node.js has no function for.
+ *
+ * Each returns what the C function returns; after -1, `lastErrno()` tells why as long as no other call was made.
+ * Offsets are `int64_t`, exact as a number up to 2^53 - 1. `fcntl` and `ioctl` are variadic in C; on Linux's ABIs one
+ * pointer argument is passed the same way.
+ */
+
+import koffi, { type KoffiFunc } from 'koffi';
+
+const library = koffi.load(null);
+
+/** A C function that returns a number and can also be called in the thread pool (see `callInPool`). */
+export type NativeCall<Arguments extends (number | Buffer)[]> = KoffiFunc<(...args: Arguments) => number>;
+
+export const fallocate: NativeCall<[fd: number, mode: number, offset: number, length: number]> = library.func(
+  'int fallocate(int fd, int mode, int64_t offset, int64_t length)',
+);
+
+export const lseek: NativeCall<[fd: number, offset: number, whence: number]> = library.func(
+  'int64_t lseek(int fd, int64_t offset, int whence)',
+);
+
+export const fcntl: NativeCall<[fd: number, command: number, argument: Buffer]> = library.func(
+  'int fcntl(int fd, int command, void *argument)',
+);
+
+export const ioctl: NativeCall<[fd: number, request: number, argument: Buffer]> = library.func(
+  'int ioctl(int fd, unsigned long request, void *argument)',
+);
+
+/** Why the last call on this thread failed. For a call in the pool it is right only inside its callback. */
+export function lastErrno(): number {
+  return koffi.errno();
+}
