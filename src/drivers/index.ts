@@ -1,6 +1,18 @@
 /** `colobus/drivers`: all drivers, for a BlockGraph. */
 
 import type { Driver } from '../block/driver.ts';
+import { blkdebugDriver } from './blkdebug/blkdebug-node.ts';
 import { fileDriver } from './file/file-driver.ts';
+import { memoryDriver } from './memory/memory-node.ts';
+import { nullDriver } from './null/null-node.ts';
+import { overlayDriver } from './overlay/overlay-node.ts';
+import { rawDriver } from './raw/raw-node.ts';
 
-export const drivers: readonly Driver[] = [fileDriver];
+export const drivers: readonly Driver[] = [
+  fileDriver,
+  memoryDriver,
+  nullDriver,
+  rawDriver,
+  overlayDriver,
+  blkdebugDriver,
+];

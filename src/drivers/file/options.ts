@@ -9,7 +9,10 @@ export type FileOptions = {
 };
 
 export const fileOptions: z.ZodType<FileOptions> = z.strictObject({
-  filename: z.string().min(1, 'is empty; give the path of an image file or block device'),
-  aio: z.enum(['auto', 'sync', 'threads']).default('auto'),
-  locking: z.enum(['auto', 'on', 'off']).default('auto'),
+  filename: z.string().min(1, 'is empty; give a path').describe('Path of an image file or block device'),
+  aio: z
+    .enum(['auto', 'sync', 'threads'])
+    .default('auto')
+    .describe('Where I/O is done: on the event loop if the image is in memory, or in threads'),
+  locking: z.enum(['auto', 'on', 'off']).default('auto').describe('Keep other processes from writing to the image'),
 });

@@ -1,0 +1,70 @@
+/** RawNode: a window of another node: `size` bytes from `offset` on. */
+
+import { UsageError } from '../../base/errors.ts';
+import type { BlockEdge } from '../../block/block-edge.ts';
+import { filterPermissions } from '../../block/block-graph.ts';
+import { BlockNode } from '../../block/block-node.ts';
+import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
+import type { Driver, OpenContext } from '../../block/driver.ts';
+import { type RawOptions, rawOptions } from './options.ts';
+
+export class RawNode extends BlockNode implements RequestOwner {
+  readonly #file: BlockEdge;
+  readonly #offset: number;
+
+  private constructor(file: BlockEdge, offset: number, size: number, context: OpenContext) {
+    super({
+      name: context.nodeName,
+      driver: 'raw',
+      lengthBytes: size,
+      readOnly: context.readOnly,
+      limits: file.node.limits,
+      filename: file.node.filename,
+      children: [file],
+    });
+    this.#file = file;
+    this.#offset = offset;
+  }
+
+  /** Throws UsageError where the window does not lie within the child. */
+  static async open(options: RawOptions, context: OpenContext): Promise<RawNode> {
+    const file = await context.attach('file', options.file, filterPermissions(context.readOnly));
+    const { offset } = options;
+    const size = options.size ?? Math.max(file.node.lengthBytes - offset, 0);
+    checkWindow(context.nodeName, file.node, offset, size);
+    return new RawNode(file, offset, size, context);
+  }
+
+  protected override perform(request: BlockRequest): void {
+    const child = takeChildRequest(request, this);
+    child.offset += this.#offset;
+    this.#file.submit(child);
+  }
+
+  requestDone(child: BlockRequest): void {
+    const { errno, parent } = child;
+    releaseRequest(child);
+    parent?.complete(errno);
+  }
+}
+
+function checkWindow(name: string, file: BlockNode, offset: number, size: number): void {
+  if (offset > file.lengthBytes || size > file.lengthBytes - offset) {
+    throw new UsageError(
+      `Node '${name}': ${size} bytes from ${offset} on do not lie within node '${file.name}' of ${file.lengthBytes} bytes`,
+    );
+  }
+  const { requestAlignment } = file.limits;
+  if (offset % requestAlignment !== 0 || size % requestAlignment !== 0) {
+    throw new UsageError(
+      `Node '${name}': offset and size must be multiples of ${requestAlignment}, the alignment of node '${file.name}'`,
+    );
+  }
+}
+
+export const rawDriver: Driver<RawOptions> = {
+  name: 'raw',
+  summary: 'A window of another node',
+  options: rawOptions,
+  open: RawNode.open,
+};
