@@ -1,0 +1,255 @@
+/**
+ * Handshake: the client's half of the fixed newstyle negotiation, one method per step.
+ *
+ *   greet ──► [structuredReplies ──► setMetaContexts] ──► go ──────────► transmission
+ *     │                                                    │ unsupported     ▲
+ *     │                                                    └──► exportName ──┤
+ *     ├──► list ──► abort                                                    │
+ *     └──► exportName, where the server is not fixed newstyle ───────────────┘
+ *
+ * The caller bounds the whole with a deadline. Source: NBD proto.md, Newstyle negotiation.
+ */
+
+import { ENOENT, ENOTSUP, EPERM, ESHUTDOWN } from '../../base/errno.ts';
+import { ColobusError, ProtocolError } from '../../base/errors.ts';
+import {
+  NBD_FLAG_C_FIXED_NEWSTYLE,
+  NBD_FLAG_C_NO_ZEROES,
+  NBD_FLAG_FIXED_NEWSTYLE,
+  NBD_FLAG_NO_ZEROES,
+  NBD_INFO_BLOCK_SIZE,
+  NBD_INFO_DESCRIPTION,
+  NBD_OPT_ABORT,
+  NBD_OPT_EXPORT_NAME,
+  NBD_OPT_GO,
+  NBD_OPT_INFO,
+  NBD_OPT_LIST,
+  NBD_OPT_SET_META_CONTEXT,
+  NBD_OPT_STRUCTURED_REPLY,
+  NBD_REP_ACK,
+  NBD_REP_ERR_POLICY,
+  NBD_REP_ERR_SHUTDOWN,
+  NBD_REP_ERR_TLS_REQD,
+  NBD_REP_ERR_UNKNOWN,
+  NBD_REP_ERR_UNSUP,
+  NBD_REP_FLAG_ERROR,
+  NBD_REP_INFO,
+  NBD_REP_META_CONTEXT,
+  NBD_REP_SERVER,
+} from '../protocol/constants.ts';
+import { decodeExportNameReply, exportNameReplyBytes } from '../protocol/export-name-reply.ts';
+import { CLIENT_FLAGS_BYTES, decodeGreeting, encodeClientFlags, GREETING_BYTES } from '../protocol/greeting.ts';
+import { decodeInfoReply } from '../protocol/info-reply.ts';
+import { encodeInfoRequest } from '../protocol/info-request.ts';
+import { decodeListReply, type ListedExport } from '../protocol/list-reply.ts';
+import { decodeMetaContext, encodeMetaContextRequest, type MetaContext } from '../protocol/meta-context.ts';
+import { encodeOption } from '../protocol/option.ts';
+import { decodeOptionReplyHeader, OPTION_REPLY_HEADER_BYTES } from '../protocol/option-reply.ts';
+import { encodeString } from '../protocol/protocol-string.ts';
+import { checkedBlockSizes, DEFAULT_BLOCK_SIZES, type ExportInfo, exportInfo } from './export-info.ts';
+import type { HandshakeReader } from './handshake-reader.ts';
+import type { Wire } from './wire.ts';
+
+/** No reply to an option needs more data than this. */
+const MAX_REPLY_DATA_BYTES = 64 * 1024;
+/** Replies to one option, so that a server cannot keep a client listening. */
+const MAX_REPLIES = 65_536;
+const MAX_ERROR_TEXT = 200;
+const NO_DATA = Buffer.alloc(0);
+
+type OptionReply = { readonly type: number; readonly data: Buffer };
+
+/** An option ended with one of the server's NBD_REP_ERR_*. */
+class OptionRefused extends ColobusError {
+  readonly type: number;
+
+  constructor(type: number, message: string, errno: number) {
+    super(message, { errno });
+    this.type = type;
+  }
+}
+
+export class Handshake {
+  readonly #wire: Wire;
+  readonly #reader: HandshakeReader;
+  #fixedNewstyle = false;
+  #noZeroes = false;
+
+  constructor(wire: Wire, reader: HandshakeReader) {
+    this.#wire = wire;
+    this.#reader = reader;
+  }
+
+  /** Exchanges greetings. Only then may another method be called. */
+  async greet(): Promise<void> {
+    const flags = decodeGreeting(await this.#reader.read(GREETING_BYTES), 0);
+    this.#fixedNewstyle = (flags & NBD_FLAG_FIXED_NEWSTYLE) !== 0;
+    this.#noZeroes = (flags & NBD_FLAG_NO_ZEROES) !== 0;
+    const answer = Buffer.alloc(CLIENT_FLAGS_BYTES);
+    encodeClientFlags(
+      answer,
+      0,
+      (this.#fixedNewstyle ? NBD_FLAG_C_FIXED_NEWSTYLE : 0) | (this.#noZeroes ? NBD_FLAG_C_NO_ZEROES : 0),
+    );
+    this.#wire.send(answer);
+  }
+
+  /** False for a server that understands nothing but `exportName`. */
+  get takesOptions(): boolean {
+    return this.#fixedNewstyle;
+  }
+
+  /** Asks for structured replies; false where the server has none. */
+  async structuredReplies(): Promise<boolean> {
+    return await this.#isGranted(NBD_OPT_STRUCTURED_REPLY, NO_DATA, reply => {
+      throw unexpected(reply, 'NBD_OPT_STRUCTURED_REPLY');
+    });
+  }
+
+  /** Selects metadata contexts by their exact names and returns those the server has. Needs structured replies. */
+  async setMetaContexts(exportName: string, queries: readonly string[]): Promise<readonly MetaContext[]> {
+    const contexts: MetaContext[] = [];
+    const data = encodeMetaContextRequest({ exportName, queries });
+    const granted = await this.#isGranted(NBD_OPT_SET_META_CONTEXT, data, reply => {
+      if (reply.type !== NBD_REP_META_CONTEXT) throw unexpected(reply, 'NBD_OPT_SET_META_CONTEXT');
+      const context = decodeMetaContext(reply.data);
+      if (!queries.includes(context.name) || contexts.some(known => known.name === context.name)) {
+        throw new ProtocolError(`The server selected the metadata context '${printable(context.name)}' unasked`);
+      }
+      contexts.push(context);
+    });
+    return granted ? contexts : [];
+  }
+
+  /**
+   * Enters transmission on the export, or throws saying why the server refused. Returns null where the server does not
+   * know NBD_OPT_GO: then `exportName` remains, which is as good because no TLS was asked for.
+   */
+  async go(exportName: string): Promise<ExportInfo | null> {
+    try {
+      return await this.#infoOf(NBD_OPT_GO, exportName);
+    } catch (error) {
+      if (error instanceof OptionRefused && error.type === NBD_REP_ERR_UNSUP) return null;
+      throw error;
+    }
+  }
+
+  /** What `go` would return, without entering transmission. Throws where the server refuses or does not know it. */
+  async info(exportName: string): Promise<ExportInfo> {
+    return await this.#infoOf(NBD_OPT_INFO, exportName);
+  }
+
+  /** Enters transmission the old way. A server that refuses says nothing and closes. */
+  async exportName(exportName: string): Promise<ExportInfo> {
+    this.#wire.send(encodeOption(NBD_OPT_EXPORT_NAME, encodeString(exportName, 'export name')));
+    let data: Buffer;
+    try {
+      data = await this.#reader.read(exportNameReplyBytes(this.#noZeroes));
+    } catch (cause) {
+      if (!(cause instanceof ColobusError) || cause instanceof ProtocolError) throw cause;
+      throw new ColobusError(`The server ended the connection when asked for export '${exportName}'; check the name`, {
+        errno: cause.errno,
+        cause,
+      });
+    }
+    const { sizeBytes, flags } = decodeExportNameReply(data, 0);
+    return exportInfo(exportName, '', sizeBytes, flags, DEFAULT_BLOCK_SIZES);
+  }
+
+  /** The exports that the server tells of. Throws where it tells nobody. */
+  async list(): Promise<readonly ListedExport[]> {
+    const listed: ListedExport[] = [];
+    await this.#option(NBD_OPT_LIST, NO_DATA, 'the list of exports', reply => {
+      if (reply.type !== NBD_REP_SERVER) throw unexpected(reply, 'NBD_OPT_LIST');
+      listed.push(decodeListReply(reply.data));
+    });
+    return listed;
+  }
+
+  /** Tells the server that this connection ends here. */
+  abort(): void {
+    this.#wire.send(encodeOption(NBD_OPT_ABORT, NO_DATA));
+  }
+
+  async #infoOf(option: number, exportName: string): Promise<ExportInfo> {
+    let size: { readonly sizeBytes: number; readonly flags: number } | null = null;
+    let blockSizes = DEFAULT_BLOCK_SIZES;
+    let description = '';
+    const data = encodeInfoRequest({ exportName, infos: [NBD_INFO_BLOCK_SIZE, NBD_INFO_DESCRIPTION] });
+    await this.#option(option, data, `export '${printable(exportName)}'`, reply => {
+      if (reply.type !== NBD_REP_INFO) throw unexpected(reply, 'NBD_OPT_GO');
+      const info = decodeInfoReply(reply.data);
+      if (info.kind === 'export') size = info;
+      else if (info.kind === 'description') description = info.description;
+      else if (info.kind === 'block-size') {
+        blockSizes = checkedBlockSizes(info.minimum, info.preferred, info.maximum);
+      }
+    });
+    if (size === null) throw new ProtocolError('The server accepted the export without telling its size');
+    const { sizeBytes, flags } = size as { readonly sizeBytes: number; readonly flags: number };
+    return exportInfo(exportName, description, sizeBytes, flags, blockSizes);
+  }
+
+  /** `#option` for what a client can do without: false where the server refused it, for whatever reason. */
+  async #isGranted(option: number, data: Buffer, each: (reply: OptionReply) => void): Promise<boolean> {
+    try {
+      await this.#option(option, data, 'an option', each);
+      return true;
+    } catch (error) {
+      if (error instanceof OptionRefused) return false;
+      throw error;
+    }
+  }
+
+  /** Sends an option and hands its replies to `each` until NBD_REP_ACK; throws OptionRefused where the server refuses. */
+  async #option(option: number, data: Buffer, what: string, each: (reply: OptionReply) => void): Promise<void> {
+    this.#wire.send(encodeOption(option, data));
+    for (let replies = 0; replies < MAX_REPLIES; replies++) {
+      const header = decodeOptionReplyHeader(await this.#reader.read(OPTION_REPLY_HEADER_BYTES), 0);
+      if (header.option !== option) {
+        throw new ProtocolError(`The server answered option ${header.option} when asked option ${option}`);
+      }
+      if (header.length > MAX_REPLY_DATA_BYTES) {
+        throw new ProtocolError(`The server announced ${header.length} bytes in reply to option ${option}`);
+      }
+      const reply = { type: header.type, data: await this.#reader.read(header.length) };
+      if (reply.type >= NBD_REP_FLAG_ERROR) throw refusal(reply, what);
+      if (reply.type === NBD_REP_ACK) {
+        if (header.length > 0) throw new ProtocolError('An NBD_REP_ACK of the server carries data');
+        return;
+      }
+      each(reply);
+    }
+    throw new ProtocolError(`The server sent over ${MAX_REPLIES} replies to option ${option}`);
+  }
+}
+
+function unexpected(reply: OptionReply, option: string): ProtocolError {
+  return new ProtocolError(`The server answered ${option} with a reply of type ${reply.type}`);
+}
+
+function refusal(reply: OptionReply, what: string): OptionRefused {
+  const text = printable(reply.data.toString('utf8'));
+  const said = text === '' ? '' : ` (it says: ${text})`;
+  const refused = (message: string, errno: number): OptionRefused =>
+    new OptionRefused(reply.type, message + said, errno);
+  switch (reply.type) {
+    case NBD_REP_ERR_UNKNOWN:
+      return refused(`The server has no ${what}; check the name`, ENOENT);
+    case NBD_REP_ERR_TLS_REQD:
+      return refused(`The server gives ${what} over TLS only; let it accept connections without TLS`, EPERM);
+    case NBD_REP_ERR_POLICY:
+      return refused(`The server's policy forbids ${what}`, EPERM);
+    case NBD_REP_ERR_UNSUP:
+      return refused(`The server does not support asking for ${what}`, ENOTSUP);
+    case NBD_REP_ERR_SHUTDOWN:
+      return refused(`The server is shutting down and refused ${what}; connect again later`, ESHUTDOWN);
+    default:
+      return refused(`The server refused ${what} with error 0x${reply.type.toString(16)}`, EPERM);
+  }
+}
+
+/** A peer's text, made safe for a terminal or log. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, ' ').trim().slice(0, MAX_ERROR_TEXT);
+}

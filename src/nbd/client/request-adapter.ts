@@ -1,0 +1,152 @@
+/**
+ * RequestAdapter: fits requests to what the server can do.
+ *
+ * Nearly all requests pass as they are, one command each. What the server lacks is done with what it has:
+ *
+ *   FUA            the command, then a flush
+ *   write-zeroes   writes of zeroes
+ *   discard, cache success without effect; both are advice
+ *   block-status   one extent of data
+ *   flush          success: without NBD_FLAG_SEND_FLUSH a server's completed writes are stored already
+ *
+ * A request that is longer than the server takes goes in pieces, one after the other.
+ */
+
+import { ENOTSUP, EPERM } from '../../base/errno.ts';
+import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
+import type { NbdConnection } from './nbd-connection.ts';
+
+/** Most bytes of one read or write to a server that sets no limit. */
+const MAX_TRANSFER_BYTES = 64 * 1024 * 1024;
+/** Most bytes of a command without payload: a multiple of every minimum block size, and not hours of work. */
+const MAX_EFFECT_BYTES = 1024 * 1024 * 1024;
+
+export class RequestAdapter implements RequestOwner {
+  /** Most bytes of one read or write command. */
+  readonly maxTransferBytes: number;
+  readonly #connection: NbdConnection;
+  /** Zeroes to write, as many as were ever needed at once. */
+  #zeroes = Buffer.alloc(0);
+
+  constructor(connection: NbdConnection) {
+    this.#connection = connection;
+    this.maxTransferBytes = Math.min(connection.export.maxBlockBytes, MAX_TRANSFER_BYTES);
+  }
+
+  /** Serves a submitted request, which lies within the export, and completes it. */
+  submit(request: BlockRequest): void {
+    const { export: info, canBlockStatus } = this.#connection;
+    if (request.changesData && info.readOnly) {
+      request.complete(EPERM);
+      return;
+    }
+    switch (request.kind) {
+      case 'read':
+        this.#pass(request, this.maxTransferBytes);
+        return;
+      case 'write':
+        this.#change(request, this.maxTransferBytes);
+        return;
+      case 'write-zeroes':
+        if (request.fastOnly && !info.canFastZero) request.complete(ENOTSUP);
+        else this.#change(request, info.canWriteZeroes ? MAX_EFFECT_BYTES : this.maxTransferBytes);
+        return;
+      case 'discard':
+        if (info.canTrim) this.#pass(request, MAX_EFFECT_BYTES);
+        else request.complete(0);
+        return;
+      case 'cache':
+        if (info.canCache) this.#pass(request, this.maxTransferBytes);
+        else request.complete(0);
+        return;
+      case 'flush':
+        if (info.canFlush) this.#connection.submit(request);
+        else request.complete(0);
+        return;
+      case 'block-status':
+        if (canBlockStatus) {
+          this.#pass(request, MAX_EFFECT_BYTES);
+        } else {
+          request.extents?.append(request.length, 0);
+          request.complete(0);
+        }
+        return;
+    }
+  }
+
+  /** A piece or the flush behind the last piece has completed: the next one, or the end. */
+  requestDone(child: BlockRequest): void {
+    const request = child.parent as BlockRequest;
+    if (child.errno === 0 && child.kind !== 'flush') {
+      const end = child.offset + child.length;
+      if (end < request.offset + request.length) {
+        // Extents may be fewer than asked for; a second command would append behind a gap.
+        if (request.kind !== 'block-status') {
+          this.#sendPiece(child, end);
+          return;
+        }
+      } else if (request.fua && !child.fua) {
+        this.#sendFlush(child);
+        return;
+      }
+    }
+    const { errno } = child;
+    releaseRequest(child);
+    request.complete(errno);
+  }
+
+  #change(request: BlockRequest, maxBytes: number): void {
+    const { canFua, canWriteZeroes } = this.#connection.export;
+    const lacksFua = request.fua && !canFua;
+    const lacksZeroes = request.kind === 'write-zeroes' && !canWriteZeroes;
+    if (lacksFua || lacksZeroes) this.#inPieces(request, maxBytes);
+    else this.#pass(request, maxBytes);
+  }
+
+  #pass(request: BlockRequest, maxBytes: number): void {
+    if (request.length <= maxBytes) this.#connection.submit(request);
+    else this.#inPieces(request, maxBytes);
+  }
+
+  #inPieces(request: BlockRequest, maxBytes: number): void {
+    const { canFua, canWriteZeroes } = this.#connection.export;
+    const child = takeChildRequest(request, this);
+    child.tag = maxBytes;
+    child.fua = request.fua && canFua;
+    if (request.kind === 'write-zeroes' && !canWriteZeroes) {
+      child.kind = 'write';
+      child.buffer = this.#zeroesOf(Math.min(request.length, maxBytes));
+      child.at = 0;
+      child.fastOnly = false;
+    }
+    this.#sendPiece(child, request.offset);
+  }
+
+  #sendPiece(child: BlockRequest, offset: number): void {
+    const request = child.parent as BlockRequest;
+    if (request.kind === 'read' || request.kind === 'write') child.at = request.at + (offset - request.offset);
+    child.offset = offset;
+    child.length = Math.min(child.tag, request.offset + request.length - offset);
+    child.markSubmitted();
+    this.#connection.submit(child);
+  }
+
+  #sendFlush(child: BlockRequest): void {
+    if (!this.#connection.export.canFlush) {
+      const request = child.parent as BlockRequest;
+      releaseRequest(child);
+      request.complete(0);
+      return;
+    }
+    child.kind = 'flush';
+    child.offset = 0;
+    child.length = 0;
+    child.markSubmitted();
+    this.#connection.submit(child);
+  }
+
+  #zeroesOf(bytes: number): Buffer {
+    if (this.#zeroes.length < bytes) this.#zeroes = Buffer.alloc(bytes);
+    return this.#zeroes;
+  }
+}

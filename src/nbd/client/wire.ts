@@ -1,0 +1,115 @@
+/**
+ * Wire: the byte stream to a server, below the protocol.
+ *
+ * It reads into one buffer that it uses again and again, so received bytes are valid only during the call that
+ * delivers them. One write is under way at a time; its memory belongs to the wire until `wireWritten`.
+ */
+
+import * as net from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import { deferred, withDeadline } from '../../base/deadline.ts';
+import { ColobusError, UsageError } from '../../base/errors.ts';
+import { describeNbdAddress, type NbdAddress } from '../uri.ts';
+
+/** Larger than a unix socket's buffer, so that a burst of replies is one callback. */
+const RECEIVE_BUFFER_BYTES = 512 * 1024;
+/** What `sun_path` holds; Node would cut a longer path silently. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+export interface WireOwner {
+  /** The first `length` bytes of `bytes` came in; they are the wire's again when this returns. */
+  wireReceived(bytes: Buffer, length: number): void;
+  /** The memory of the last write is free again. */
+  wireWritten(): void;
+  /** The stream has ended, on its own or by `destroy`; nothing else is called after this. */
+  wireClosed(error: Error | null): void;
+}
+
+export class Wire {
+  /** Who is told; the handshake first, then the connection. */
+  owner: WireOwner;
+  readonly #socket: net.Socket;
+  #error: Error | null = null;
+  readonly #written = (): void => {
+    if (!this.#socket.destroyed) this.owner.wireWritten();
+  };
+
+  private constructor(socketOptions: net.NetConnectOpts, owner: WireOwner) {
+    this.owner = owner;
+    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+    const received = (length: number): boolean => {
+      this.owner.wireReceived(buffer, length);
+      return true;
+    };
+    this.#socket = net.connect({ ...socketOptions, onread: { buffer, callback: received } });
+    this.#socket.on('error', error => {
+      this.#error = error;
+    });
+    // A server that has closed its side answers nothing more; waiting for our own writes to go out could take forever.
+    this.#socket.on('end', () => this.#socket.destroy());
+    this.#socket.on('close', () => this.owner.wireClosed(this.#error));
+  }
+
+  /** Connects, or throws a ColobusError that says why not; `owner` is told of all that comes in. */
+  static async connect(address: NbdAddress, owner: WireOwner, timeoutMs: number, clock: Clock): Promise<Wire> {
+    const wire = new Wire(socketOptions(address), owner);
+    const connected = deferred<void>();
+    const refused = (cause: Error): void => connected.reject(cannotConnect(address, cause));
+    wire.#socket.once('connect', connected.resolve);
+    wire.#socket.once('error', refused);
+    try {
+      const late = `The NBD server at ${describeNbdAddress(address)} did not accept the connection within ${timeoutMs} ms`;
+      await withDeadline(connected.promise, timeoutMs, clock, late);
+      wire.#socket.off('error', refused);
+      return wire;
+    } catch (error) {
+      wire.destroy();
+      throw error;
+    }
+  }
+
+  /** Sends a message of the handshake, of which nobody is told. */
+  send(message: Buffer): void {
+    this.#socket.write(message);
+  }
+
+  /** Sends `pieces` in order, in one system call where possible; `wireWritten` tells when their memory is free. */
+  write(pieces: readonly Buffer[]): void {
+    const last = pieces.length - 1;
+    if (last > 0) this.#socket.cork();
+    for (let i = 0; i < last; i++) this.#socket.write(pieces[i] as Buffer);
+    this.#socket.write(pieces[last] as Buffer, this.#written);
+    if (last > 0) this.#socket.uncork();
+  }
+
+  /** Sends what was written and then closes. */
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
+
+function socketOptions(address: NbdAddress): net.NetConnectOpts {
+  if (address.kind === 'inet') return { host: address.host, port: address.port, noDelay: true, keepAlive: true };
+  const bytes = Buffer.byteLength(address.path);
+  if (bytes > MAX_SOCKET_PATH_BYTES) {
+    throw new UsageError(
+      `The socket path '${address.path}' has ${bytes} bytes, over ${MAX_SOCKET_PATH_BYTES}; choose a shorter one`,
+    );
+  }
+  return { path: address.path };
+}
+
+function cannotConnect(address: NbdAddress, cause: Error): ColobusError {
+  const code = 'code' in cause ? String(cause.code) : '';
+  const reason =
+    { ECONNREFUSED: 'connection refused', ENOENT: 'no such socket', EACCES: 'permission denied' }[code] ??
+    cause.message;
+  return new ColobusError(
+    `Cannot connect to the NBD server at ${describeNbdAddress(address)}: ${reason}; check the address and that the server runs`,
+    { cause },
+  );
+}
