@@ -1,0 +1,18 @@
+/** Memory for what goes through the server's sockets, shared by all connections of the process. */
+
+import { BufferPool, type Slab } from '../../base/buffer-pool.ts';
+
+/** About what one read from a socket yields. */
+export const SLAB_BYTES: number = 256 * 1024;
+/** Holds the usual large request of 1 MiB with its header. */
+const LARGE_SLAB_BYTES = 2 * 1024 * 1024;
+
+const slabs = new BufferPool(SLAB_BYTES, 128);
+const largeSlabs = new BufferPool(LARGE_SLAB_BYTES, 16);
+
+/** A slab of at least `bytes`, with one reference. */
+export function takeSlab(bytes: number): Slab {
+  if (bytes <= SLAB_BYTES) return slabs.take();
+  if (bytes <= LARGE_SLAB_BYTES) return largeSlabs.take();
+  return largeSlabs.takeOversized(bytes);
+}

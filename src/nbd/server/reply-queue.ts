@@ -1,0 +1,140 @@
+/**
+ * ReplyQueue: the replies of one connection, gathered so that those of a tick go out in one write.
+ *
+ * A reply is built in place: the caller reserves room, has the payload read behind the header, and pushes the piece
+ * when it is complete. Pieces that lie side by side leave as one buffer.
+ */
+
+import type { Socket } from 'node:net';
+import type { Slab } from '../../base/buffer-pool.ts';
+import { FLUSH_BYTES } from './limits.ts';
+import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
+
+/** A part of a slab that is ready to go; it holds one reference of the slab. */
+type Piece = { readonly slab: Slab; readonly from: number; to: number };
+/** Pieces that were handed to the socket together. */
+type Batch = { readonly pieces: readonly Piece[]; readonly bytes: number };
+
+export class ReplyQueue {
+  readonly #socket: Socket;
+  readonly #onSent: () => void;
+  #slab: Slab | null = null;
+  #used = 0;
+  #reservedAt = 0;
+  #pieces: Piece[] = [];
+  #queuedBytes = 0;
+  #batches: Batch[] = [];
+  #unsentBytes = 0;
+  /** Write callbacks to come for batches that were already seen to be sent. */
+  #settledCallbacks = 0;
+  #closed = false;
+
+  /** `onSent` is called when the socket has taken replies later than at once. */
+  constructor(socket: Socket, onSent: () => void) {
+    this.#socket = socket;
+    this.#onSent = onSent;
+  }
+
+  /** Bytes pushed that the socket has not taken. */
+  get unsentBytes(): number {
+    return this.#queuedBytes + this.#unsentBytes;
+  }
+
+  /** Room for a reply of `bytes` at `reservedAt` of the slab; the caller holds a reference until it pushes or drops. */
+  reserve(bytes: number): Slab {
+    if (bytes > SLAB_BYTES) {
+      this.#reservedAt = 0;
+      return takeSlab(bytes);
+    }
+    let slab = this.#slab;
+    if (slab !== null && slab.references === 1) this.#used = 0;
+    if (slab === null || this.#used + bytes > SLAB_BYTES) {
+      slab?.release();
+      slab = takeSlab(SLAB_BYTES);
+      this.#slab = slab;
+      this.#used = 0;
+    }
+    slab.retain();
+    this.#reservedAt = this.#used;
+    this.#used += bytes;
+    return slab;
+  }
+
+  get reservedAt(): number {
+    return this.#reservedAt;
+  }
+
+  /** Queues bytes `from` to `to` of `slab` and takes over the caller's reference. */
+  push(slab: Slab, from: number, to: number): void {
+    if (this.#closed) {
+      slab.release();
+      return;
+    }
+    this.#queuedBytes += to - from;
+    const last = this.#pieces[this.#pieces.length - 1];
+    if (last !== undefined && last.slab === slab && last.to === from) {
+      last.to = to;
+      slab.release();
+    } else {
+      this.#pieces.push({ slab, from, to });
+    }
+  }
+
+  /** Flushes where much has gathered, so that the client goes on while the rest is worked off. */
+  flushIfLarge(): void {
+    if (this.#queuedBytes >= FLUSH_BYTES) this.flush();
+  }
+
+  /** Hands what was pushed to the socket. */
+  flush(): void {
+    if (this.#queuedBytes === 0) return;
+    const socket = this.#socket;
+    const pieces = this.#pieces;
+    this.#batches.push({ pieces, bytes: this.#queuedBytes });
+    this.#unsentBytes += this.#queuedBytes;
+    this.#pieces = [];
+    this.#queuedBytes = 0;
+    const last = pieces.length - 1;
+    if (last > 0) socket.cork();
+    for (let i = 0; i < last; i++) socket.write(view(pieces[i] as Piece));
+    socket.write(view(pieces[last] as Piece), this.#written);
+    if (last > 0) socket.uncork();
+    // Mostly the kernel takes it all at once, and the memory is free for the next replies of this very tick.
+    if (socket.writableLength === 0) {
+      this.#settledCallbacks += this.#batches.length;
+      while (this.#batches.length > 0) this.#settle();
+    }
+  }
+
+  /** Drops everything; what is pushed later is dropped too. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const piece of this.#pieces) piece.slab.release();
+    this.#pieces = [];
+    this.#queuedBytes = 0;
+    while (this.#batches.length > 0) this.#settle();
+    this.#slab?.release();
+    this.#slab = null;
+  }
+
+  readonly #written = (): void => {
+    if (this.#closed) return;
+    if (this.#settledCallbacks > 0) {
+      this.#settledCallbacks -= 1;
+      return;
+    }
+    this.#settle();
+    this.#onSent();
+  };
+
+  #settle(): void {
+    const batch = this.#batches.shift() as Batch;
+    for (const piece of batch.pieces) piece.slab.release();
+    this.#unsentBytes -= batch.bytes;
+  }
+}
+
+function view(piece: Piece): Buffer {
+  return piece.slab.bytes.subarray(piece.from, piece.to);
+}
