@@ -1,0 +1,78 @@
+/**
+ * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd and fio from Debian.
+ *
+ * Silent where they are. Where one is missing, root gets it installed; anybody else gets the one command to run.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+type Peer = { readonly debianPackage: string; readonly isThere: () => boolean };
+
+const PEERS: readonly Peer[] = [
+  { debianPackage: 'qemu-utils', isThere: () => ['qemu-img', 'qemu-nbd', 'qemu-io'].every(onPath) },
+  { debianPackage: 'qemu-system-x86', isThere: () => onPath('qemu-system-x86_64') },
+  { debianPackage: 'nbdkit', isThere: () => onPath('nbdkit') },
+  { debianPackage: 'libnbd-bin', isThere: () => ['nbdinfo', 'nbdcopy'].every(onPath) },
+  { debianPackage: 'python3-libnbd', isThere: () => run('/usr/bin/python3', ['-c', 'import nbd'], 'ignore') },
+  { debianPackage: 'fio', isThere: () => onPath('fio') },
+];
+
+/** While this file says "forbidden", Debian's packages start no service when they are installed. */
+const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
+
+function main(): number {
+  const missing = missingPackages();
+  if (missing.length === 0) return 0;
+  if (!onPath('apt-get') || process.getuid?.() !== 0) {
+    const command = `sudo apt-get install -y --no-install-recommends ${missing.join(' ')}`;
+    process.stderr.write(`The tests need programs that are not installed; on Debian 12 run: ${command}\n`);
+    return 1;
+  }
+  process.stderr.write(`Installing what the tests speak to: ${missing.join(' ')}\n`);
+  withoutServices(() => install(missing));
+  const stillMissing = missingPackages();
+  if (stillMissing.length === 0) return 0;
+  process.stderr.write(`Not there after apt-get: ${stillMissing.join(' ')}; see its messages above\n`);
+  return 1;
+}
+
+function missingPackages(): string[] {
+  return PEERS.filter(peer => !peer.isThere()).map(peer => peer.debianPackage);
+}
+
+function install(packages: readonly string[]): void {
+  run('apt-get', ['update', '-q'], 'inherit');
+  run('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], 'inherit');
+}
+
+function withoutServices(action: () => void): void {
+  const isOurs = !existsSync(SERVICE_POLICY);
+  if (isOurs) writeFileSync(SERVICE_POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    action();
+  } finally {
+    if (isOurs) rmSync(SERVICE_POLICY);
+  }
+}
+
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some(folder => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** True where the program ran and succeeded. What it prints goes to stderr, or nowhere. */
+function run(program: string, args: readonly string[], output: 'ignore' | 'inherit'): boolean {
+  const stream = output === 'inherit' ? process.stderr : 'ignore';
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  return spawnSync(program, args, { stdio: ['ignore', stream, stream], env }).status === 0;
+}
+
+process.exitCode = main();
