@@ -1,0 +1,31 @@
+/** Folders for a test's files that go when the test ends. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buildRoot } from './project.ts';
+
+/** On the file system of the checkout, or in memory (tmpfs). */
+export type FolderPlace = 'disk' | 'memory';
+
+const PARENT: Readonly<Record<FolderPlace, string>> = { disk: buildRoot, memory: '/dev/shm' };
+
+export class TemporaryFolder implements AsyncDisposable {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async create(place: FolderPlace = 'disk'): Promise<TemporaryFolder> {
+    return new TemporaryFolder(await mkdtemp(join(PARENT[place], 'colobus-test-')));
+  }
+
+  /** The path of a file in it. */
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
