@@ -19,13 +19,13 @@ export function encodeInfoRequest(request: InfoRequest): Buffer {
 
 /** Throws ProtocolError where the lengths inside do not add up to the length of `data`. */
 export function decodeInfoRequest(data: Buffer): InfoRequest {
-  const nameLength = data.length >= 6 ? data.readUInt32BE(0) : Number.POSITIVE_INFINITY;
-  const countAt = 4 + nameLength;
-  const count = countAt + 2 <= data.length ? data.readUInt16BE(countAt) : -1;
-  if (data.length !== countAt + 2 + 2 * count) {
+  const countAt = data.length < 4 ? Number.POSITIVE_INFINITY : 4 + data.readUInt32BE(0);
+  if (countAt + 2 > data.length || data.length !== countAt + 2 + 2 * data.readUInt16BE(countAt)) {
     throw new ProtocolError('The lengths inside the option do not add up', { errno: EINVAL });
   }
-  const exportName = decodeString(data, 4, nameLength, 'export name');
-  const infos = Array.from({ length: count }, (_, index) => data.readUInt16BE(countAt + 2 + 2 * index));
+  const exportName = decodeString(data, 4, countAt - 4, 'export name');
+  const infos = Array.from({ length: data.readUInt16BE(countAt) }, (_, index) =>
+    data.readUInt16BE(countAt + 2 + 2 * index),
+  );
   return { exportName, infos };
 }

@@ -52,7 +52,7 @@ export class ReceiveBuffer {
     return skipped;
   }
 
-  /** The parser cannot go on before the message at `start` has `bytes`. */
+  /** The parser cannot go on before the message at `start` has `bytes`. It says so again after each arrival. */
   expect(bytes: number): void {
     this.#wanted = bytes;
   }
@@ -74,6 +74,7 @@ export class ReceiveBuffer {
   /** `bytes` have arrived in `room()`. */
   landed(bytes: number): void {
     const landing = this.#landing;
+    this.#wanted = 0;
     if (landing === null) {
       this.#end += bytes;
       return;
@@ -98,6 +99,7 @@ export class ReceiveBuffer {
     }
     this.#slab.bytes.set(chunk, this.#end);
     this.#end += chunk.length;
+    this.#wanted = 0;
   }
 
   /** Gives the memory back. Call it when the socket reads no more. */
