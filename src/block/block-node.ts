@@ -21,6 +21,8 @@ export type NodeLimits = {
   readonly maxTransferBytes: number;
   /** A write-zeroes with `fastOnly` can succeed. */
   readonly fastZeroes: boolean;
+  /** Longest the node lets a write take before it fails it; no such promise where it is left out. */
+  readonly requestTimeoutMs?: number;
 };
 
 export const DEFAULT_LIMITS: NodeLimits = {

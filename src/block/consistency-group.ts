@@ -154,9 +154,9 @@ export class ConsistencyGroup {
     this.#leavePrepared();
   }
 
-  /** Ends replication; with `image`, takes over with it. Can be tried again where it throws. */
+  /** Ends replication; with `image`, takes over with it. Can be tried again where it throws or its commit failed. */
   async stop(image: TakeOverImage | null, deadlineMs: number): Promise<void> {
-    this.#refuseEnded();
+    if (this.nodes.every(node => node.replicationStatus()?.state !== 'failed')) this.#refuseEnded();
     if (this.#prepared !== null) this.abort(this.#prepared);
     for (const node of this.nodes) await node.stopReplication(image, deadlineMs);
     this.#ended = true;

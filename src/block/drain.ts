@@ -5,13 +5,13 @@ import { withDeadline } from '../base/deadline.ts';
 import type { BlockBackend } from './block-backend.ts';
 import type { BlockNode } from './block-node.ts';
 
-/** The roots whose requests can reach `node` from above. */
-export function rootsAbove(node: BlockNode): Set<BlockBackend> {
+/** The roots whose requests can reach `node` from above, by a way that does not lead through `except`. */
+export function rootsAbove(node: BlockNode, except: BlockNode | null = null): Set<BlockBackend> {
   const roots = new Set<BlockBackend>();
   const visit = (at: BlockNode): void => {
     for (const edge of at.parents) {
       if (edge.backend !== null) roots.add(edge.backend);
-      else if (edge.parent !== null) visit(edge.parent);
+      else if (edge.parent !== null && edge.parent !== except) visit(edge.parent);
     }
   };
   visit(node);

@@ -21,11 +21,15 @@ export type ChildStatus = {
 };
 
 export type BufferStatus = {
+  /** Bytes of the view that come from originals, and from the standby's own writes. */
   readonly originalBytes: number;
   readonly ownBytes: number;
   readonly limit: number;
-  /** Chunks with an entry that are held as data or as single zero chunks. */
+  /** Chunks with an entry, those that read as zeroes included. */
   readonly chunks: number;
+  /** Memory that all generations take, against `limit`. */
+  readonly memoryBytes: number;
+  readonly spilledBytes: number;
 };
 
 export type ReplicationStatus = {

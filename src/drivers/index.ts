@@ -2,11 +2,13 @@
 
 import type { Driver } from '../block/driver.ts';
 import { blkdebugDriver } from './blkdebug/blkdebug-node.ts';
+import { coloBufferDriver } from './colo-buffer/colo-buffer-driver.ts';
 import { fileDriver } from './file/file-driver.ts';
 import { memoryDriver } from './memory/memory-node.ts';
 import { nullDriver } from './null/null-node.ts';
 import { overlayDriver } from './overlay/overlay-node.ts';
 import { rawDriver } from './raw/raw-node.ts';
+import { replicationDriver } from './replication/replication-driver.ts';
 
 export const drivers: readonly Driver[] = [
   fileDriver,
@@ -14,5 +16,7 @@ export const drivers: readonly Driver[] = [
   nullDriver,
   rawDriver,
   overlayDriver,
+  replicationDriver,
+  coloBufferDriver,
   blkdebugDriver,
 ];

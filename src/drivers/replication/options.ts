@@ -2,6 +2,7 @@
 
 import * as z from 'zod';
 import type { NodeReference } from '../../block/driver.ts';
+import { nodeReference } from '../node-reference.ts';
 
 export type OnRemoteError = 'degrade' | 'report';
 
@@ -10,12 +11,11 @@ export type ReplicationOptions = {
   readonly 'on-remote-error': OnRemoteError;
 };
 
-const nodeReference = z.union([z.string(), z.looseObject({ driver: z.string() })]);
-
 export const replicationOptions: z.ZodType<ReplicationOptions> = z.strictObject({
   children: z
     .array(nodeReference)
     .min(2, 'a replication node has a local child and at least one remote child')
+    .max(16, 'a replication node has at most 16 children')
     .describe('The copies: the first is the local disk and serves all reads, the others are on other hosts'),
   'on-remote-error': z
     .enum(['degrade', 'report'])

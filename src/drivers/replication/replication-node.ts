@@ -263,7 +263,9 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     for (const remote of this.#remotes) remote.edge.node.abandon(reason);
   }
 
+  /** Learns of the loss of a link at once, from whichever node below the copy has it. */
   #watch(remote: RemoteCopy, node: BlockNode): void {
+    remote.error ??= node.failure;
     node.onFailure(reason => {
       if (this.#forwarding) this.#endAllForwarding(reason);
       else remote.error ??= reason;
@@ -308,11 +310,13 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
       );
     }
     if (mirrored.isAnswered) return;
-    // What is still out cannot be called back: its range stays locked and its payload kept until it returns.
+    // What is still out cannot be called back: its payload is kept until it returns, and while it is the local copy
+    // its range stays locked.
     mirrored.missedRemote ||= late !== undefined;
     this.#dirty.add(pieceOffset, pieceLength);
     if (mirrored.waitsFor(LOCAL)) this.#localFailed(operation, pieceOffset, pieceLength, EIO);
     mirrored.answer(mirrored.waitsFor(LOCAL) ? EIO : this.#verdict(mirrored));
+    if (!mirrored.isFlush && !mirrored.waitsFor(LOCAL)) this.#leave(mirrored);
   }
 
   #setState(state: ReplicationState, reason: string): void {

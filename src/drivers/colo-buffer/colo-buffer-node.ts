@@ -1,0 +1,268 @@
+/**
+ * ColoBufferNode: the standby's disk, a stable view of the last checkpoint over a disk that runs ahead of it.
+ *
+ *   none ──start──► running ──stop(checkpoint)──► failover ──commit──► done
+ *                     │  ▲ checkpoints               └──error──► failed ──stop(checkpoint)──► failover
+ *                     └── stop(latest) or plain stop ──────────────────────────────────────► done
+ *
+ * In `none` and `done` requests go to the disk; in `running` the standby's writes stay in the buffer; from `failover`
+ * on they go to the disk.
+ */
+
+import { EIO } from '../../base/errno.ts';
+import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
+import type { BlockBackend } from '../../block/block-backend.ts';
+import { type BlockEdge, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
+import type { BlockEventSink } from '../../block/block-event.ts';
+import { BlockNode } from '../../block/block-node.ts';
+import type { BlockRequest } from '../../block/block-request.ts';
+import type { ConsistencyGroup } from '../../block/consistency-group.ts';
+import { rootsAbove } from '../../block/drain.ts';
+import type {
+  ImageAvailability,
+  ReplicationState,
+  ReplicationStatus,
+  TakeOverImage,
+} from '../../block/replication-status.ts';
+import { BufferCommit, type CommitControl } from './buffer-commit.ts';
+import { type BufferPolicies, ColoBuffer } from './colo-buffer.ts';
+import { OriginalCopier } from './original-copier.ts';
+import { RangeLocks } from './range-locks.ts';
+import type { SpillFile } from './spill-file.ts';
+import { readView } from './standby-read.ts';
+import { StandbyWrite } from './standby-write.ts';
+import { statusOfView } from './view-status.ts';
+
+export type ColoBufferNodeOptions = {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly backing: BlockEdge;
+  readonly spill: SpillFile | null;
+  readonly policies: BufferPolicies;
+  readonly emit: BlockEventSink;
+};
+
+export class ColoBufferNode extends BlockNode {
+  readonly #backing: BlockEdge;
+  readonly #spill: SpillFile | null;
+  readonly #emit: BlockEventSink;
+  readonly #buffer: ColoBuffer;
+  readonly #copier: OriginalCopier;
+  readonly #locks = new RangeLocks();
+  readonly #commit: BufferCommit;
+  #state: ReplicationState = 'none';
+  #group: ConsistencyGroup | null = null;
+
+  constructor(options: ColoBufferNodeOptions) {
+    const { backing } = options;
+    super({
+      name: options.name,
+      driver: 'colo-buffer',
+      lengthBytes: backing.node.lengthBytes,
+      readOnly: options.readOnly,
+      children: [backing],
+      limits: { ...backing.node.limits, fastZeroes: true },
+    });
+    this.#backing = backing;
+    this.#spill = options.spill;
+    this.#emit = options.emit;
+    this.#buffer = new ColoBuffer(options.name, backing, options.spill, options.policies, options.emit);
+    this.#copier = new OriginalCopier(this.#buffer, backing.node);
+    this.#commit = new BufferCommit(this.#buffer, this.#locks);
+  }
+
+  // --- requests ---------------------------------------------------------------------------------------------------
+
+  protected override perform(request: BlockRequest): void {
+    switch (this.#state) {
+      case 'none':
+        if (request.changesData) request.complete(EIO);
+        else this.#backing.submit(request);
+        return;
+      case 'done':
+      case 'degraded':
+        this.#backing.submit(request);
+        return;
+      default:
+        this.#performOnView(request);
+    }
+  }
+
+  #performOnView(request: BlockRequest): void {
+    const isRunning = this.#state === 'running';
+    if (isRunning && this.#buffer.running.invalid !== null) {
+      request.complete(EIO);
+      return;
+    }
+    switch (request.kind) {
+      case 'read':
+        readView(this.#buffer, request);
+        return;
+      case 'block-status':
+        statusOfView(this.#buffer, request);
+        return;
+      case 'flush':
+        // While it runs the buffer is volatile: what the standby wrote lives as long as its checkpoint does.
+        if (isRunning) request.complete(0);
+        else this.#backing.submit(request);
+        return;
+      case 'cache':
+        request.complete(0);
+        return;
+      default:
+        if (isRunning) this.#locks.lock(new StandbyWrite(this.#buffer, request, this.#written));
+        else void this.#commit.writeThrough(request);
+    }
+  }
+
+  readonly #written = (write: StandbyWrite, errno: number): void => {
+    this.#locks.unlock(write);
+    write.request.complete(errno);
+  };
+
+  // --- replication ------------------------------------------------------------------------------------------------
+
+  override startReplication(group: ConsistencyGroup): void {
+    if (this.#state !== 'none') {
+      throw new ColobusError(`Node '${this.name}' has been replicating; add a new node to start again`);
+    }
+    const busy = this.rootsToQuiesce().find(root => root.inFlight > 0);
+    if (busy !== undefined) {
+      throw new ColobusError(
+        `Node '${this.#backing.node.name}' is being written by ${busy.name}; start the secondary before the primary`,
+      );
+    }
+    this.#group = group;
+    this.#backing.node.addBeforeWriteNotifier(this.#copier);
+    this.#setState('running', 'started');
+  }
+
+  override rootsToQuiesce(): readonly BlockBackend[] {
+    return [...rootsAbove(this.#backing.node, this)].filter(root => root.edge.permissions.write);
+  }
+
+  override async prepareCheckpoint(): Promise<void> {
+    if (this.#state !== 'running') {
+      throw new ColobusError(`Node '${this.name}' cannot prepare a checkpoint: its state is ${this.#state}`);
+    }
+    this.#buffer.prepare();
+  }
+
+  override resumeReplication(): void {}
+
+  override doCheckpoint(): void {
+    this.#buffer.promote();
+  }
+
+  override abortCheckpoint(): void {
+    this.#buffer.abort();
+  }
+
+  /**
+   * `latest` and a plain stop drop the buffer at once. `checkpoint` begins the commit, which `commit` carries out.
+   * Throws, having changed nothing, where the image is not available or the primary could still write.
+   */
+  override async stopReplication(image: TakeOverImage | null): Promise<void> {
+    if (this.#state !== 'running' && this.#state !== 'failed') {
+      throw new ColobusError(`Node '${this.name}' cannot stop replication: its state is ${this.#state}`);
+    }
+    if (image === null) {
+      this.#endBuffering();
+      this.#setState('done', 'stopped');
+      return;
+    }
+    const { available, reason } = this.#images()[image];
+    if (!available) throw new ColobusError(`Image ${image} of node '${this.name}' is not available: ${reason}`);
+    const [writer] = this.rootsToQuiesce();
+    if (writer !== undefined) {
+      throw new UsageError(`Node '${this.#backing.node.name}' is still written by ${writer.name}; close that first`);
+    }
+    this.#backing.setPermissions(WRITE_EXCLUSIVE);
+    if (image === 'latest') {
+      this.#endBuffering();
+      this.#setState('done', 'took over with image latest');
+    } else {
+      this.#backing.node.removeBeforeWriteNotifier(this.#copier);
+      this.#setState('failover', 'commits image checkpoint');
+    }
+  }
+
+  /** Merges the buffer into the disk after a stop with image `checkpoint`. Throws where that fails; can be repeated. */
+  async commit(control: CommitControl): Promise<void> {
+    if (this.#state !== 'failover') {
+      throw new ColobusError(`Node '${this.name}' has nothing to commit: its state is ${this.#state}`);
+    }
+    try {
+      await this.#commit.run(control);
+    } catch (error) {
+      this.#setState('failed', messageOf(error));
+      throw error;
+    }
+    this.#setState('done', 'took over with image checkpoint');
+  }
+
+  override replicationStatus(): ReplicationStatus {
+    const { running, granularity, limit } = this.#buffer;
+    return {
+      nodeName: this.name,
+      role: 'secondary',
+      state: this.#state,
+      checkpoint: this.#group?.checkpoint ?? 0,
+      prepared: this.#group?.prepared ?? null,
+      dirtyBytes: 0,
+      writes: this.rootsToQuiesce().reduce((sum, root) => sum + root.changes, 0),
+      children: [{ nodeName: this.#backing.node.name, state: this.#backing.node.failure === null ? 'ok' : 'failed' }],
+      buffer: {
+        originalBytes: (running.chunks - running.ownChunks) * granularity,
+        ownBytes: running.ownChunks * granularity,
+        limit,
+        chunks: running.chunks,
+        memoryBytes: this.#buffer.memoryBytes,
+        spilledBytes: running.spilledBytes,
+      },
+      images: this.#images(),
+    };
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#backing.node.removeBeforeWriteNotifier(this.#copier);
+    await this.#spill?.[Symbol.asyncDispose]();
+  }
+
+  #images(): Record<TakeOverImage, ImageAvailability> {
+    const unavailable = (reason: string): ImageAvailability => ({ available: false, reason });
+    switch (this.#state) {
+      case 'running': {
+        const { invalid } = this.#buffer.running;
+        return {
+          latest: { available: true },
+          checkpoint: invalid === null ? { available: true } : unavailable(`it was given up: ${invalid}`),
+        };
+      }
+      case 'failed':
+        return {
+          latest: unavailable('a commit of image checkpoint has begun'),
+          checkpoint: { available: true },
+        };
+      case 'none': {
+        const images = unavailable('replication has not started');
+        return { latest: images, checkpoint: images };
+      }
+      default: {
+        const images = unavailable(this.#state === 'failover' ? 'a take-over is under way' : 'replication has ended');
+        return { latest: images, checkpoint: images };
+      }
+    }
+  }
+
+  #endBuffering(): void {
+    this.#backing.node.removeBeforeWriteNotifier(this.#copier);
+    this.#buffer.abort();
+    this.#buffer.dropAll();
+  }
+
+  #setState(state: ReplicationState, reason: string): void {
+    this.#state = state;
+    this.#emit({ name: 'REPLICATION_STATE_CHANGE', data: { 'node-name': this.name, state, reason } });
+  }
+}
