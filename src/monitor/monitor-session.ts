@@ -1,0 +1,170 @@
+/**
+ * MonitorSession: one client of a monitor.
+ *
+ * Its in-band commands run strictly in order, one at a time; other clients' commands run meanwhile. Bounded both ways:
+ * nothing is read while requests wait, the next command starts only when the client has read earlier answers, and a
+ * client that lets events pile up is disconnected.
+ */
+
+import type { Socket } from 'node:net';
+import * as z from 'zod';
+import { type Command, defineCommand } from './command.ts';
+import type { MonitoredDaemon } from './monitored-daemon.ts';
+import { JsonReader } from './protocol/json-reader.ts';
+import type { JsonValue } from './protocol/json-value.ts';
+import { QmpError } from './protocol/qmp-error.ts';
+import {
+  decodeRequest,
+  encodeError,
+  encodeEvent,
+  encodeGreeting,
+  encodeReturn,
+  idOf,
+  type QmpEvent,
+  type QmpRequest,
+} from './protocol/qmp-message.ts';
+
+/** While this many requests wait, the session reads no more of them. */
+const MAX_WAITING_REQUESTS = 8;
+/** While this many bytes of answers wait for the client to read them, no further command starts. */
+const MAX_UNREAD_ANSWER_BYTES = 256 * 1024;
+/** A client with this many unread bytes, which only events can make, is disconnected. */
+export const MAX_UNREAD_BYTES: number = 4 * 1024 * 1024;
+
+/** What waits its turn: a request, or bytes that were none. */
+type Waiting = { readonly message: JsonValue } | { readonly syntaxError: QmpError };
+
+export class MonitorSession {
+  readonly #socket: Socket;
+  readonly #commands: ReadonlyMap<string, Command>;
+  readonly #daemon: MonitoredDaemon;
+  readonly #waiting: Waiting[] = [];
+  readonly #negotiate: Command;
+  #negotiated = false;
+  #oobEnabled = false;
+  #running = false;
+  /** The client has said its last word; what it asked for is still answered. */
+  #inputEnded = false;
+
+  /** Greets the client on `socket` and serves it until the socket closes. */
+  constructor(socket: Socket, commands: ReadonlyMap<string, Command>, daemon: MonitoredDaemon) {
+    this.#socket = socket;
+    this.#commands = commands;
+    this.#daemon = daemon;
+    this.#negotiate = defineCommand({
+      name: 'qmp_capabilities',
+      summary: 'Ends capability negotiation; commands are accepted from then on',
+      arguments: NEGOTIATION_ARGUMENTS,
+      run: ({ enable }) => {
+        this.#negotiated = true;
+        this.#oobEnabled = enable?.includes('oob') ?? false;
+      },
+    });
+    const reader = new JsonReader({
+      onValue: message => this.#accept({ message }),
+      onError: description => this.#accept({ syntaxError: new QmpError(description) }),
+    });
+    socket.on('data', (chunk: Buffer) => {
+      reader.feed(chunk);
+      if (this.#waiting.length >= MAX_WAITING_REQUESTS) socket.pause();
+    });
+    socket.on('drain', () => this.#runNext());
+    socket.on('end', () => {
+      this.#inputEnded = true;
+      this.#runNext();
+    });
+    socket.on('close', () => this.#waiting.splice(0));
+    socket.write(encodeGreeting(daemon.version));
+  }
+
+  /** Sends an event, unless the client has not negotiated yet. */
+  notify(event: QmpEvent, wallUs: number): void {
+    if (this.#negotiated) this.#send(encodeEvent(event, wallUs));
+  }
+
+  #accept(waiting: Waiting): void {
+    if ('message' in waiting && this.#oobEnabled && this.#runOutOfBand(waiting.message)) return;
+    this.#waiting.push(waiting);
+    this.#runNext();
+  }
+
+  /** Runs an exec-oob request at once, past those that wait; false if `message` is not one. */
+  #runOutOfBand(message: JsonValue): boolean {
+    let request: QmpRequest;
+    try {
+      request = decodeRequest(message, true);
+    } catch {
+      return false;
+    }
+    if (request.outOfBand) void this.#execute(request);
+    return request.outOfBand;
+  }
+
+  #runNext(): void {
+    if (this.#running || this.#socket.writableLength > MAX_UNREAD_ANSWER_BYTES) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) {
+      if (this.#inputEnded) this.#socket.end();
+      return;
+    }
+    this.#running = true;
+    void this.#answer(next).finally(() => {
+      this.#running = false;
+      if (this.#waiting.length < MAX_WAITING_REQUESTS) this.#socket.resume();
+      this.#runNext();
+    });
+  }
+
+  async #answer(waiting: Waiting): Promise<void> {
+    if ('syntaxError' in waiting) {
+      this.#send(encodeError(waiting.syntaxError, undefined));
+      return;
+    }
+    let request: QmpRequest;
+    try {
+      request = decodeRequest(waiting.message, this.#oobEnabled);
+    } catch (error) {
+      this.#send(encodeError(error, idOf(waiting.message)));
+      return;
+    }
+    await this.#execute(request);
+  }
+
+  async #execute(request: QmpRequest): Promise<void> {
+    try {
+      const command = this.#find(request);
+      this.#send(encodeReturn(await command.execute(request.arguments, this.#daemon), request.id));
+    } catch (error) {
+      this.#daemon.logger.debug({ command: request.name, err: error }, 'A monitor command was refused');
+      this.#send(encodeError(error, request.id));
+    }
+  }
+
+  #find(request: QmpRequest): Command {
+    const { name } = request;
+    if (name === this.#negotiate.name) {
+      if (!this.#negotiated) return this.#negotiate;
+      throw new QmpError('Capabilities negotiation is already complete, command ignored', 'CommandNotFound');
+    }
+    const command = this.#commands.get(name);
+    if (!this.#negotiated) {
+      throw new QmpError("Expecting capabilities negotiation with 'qmp_capabilities'", 'CommandNotFound');
+    }
+    if (command === undefined) throw new QmpError(`The command ${name} has not been found`, 'CommandNotFound');
+    if (request.outOfBand && !command.allowOutOfBand) throw new QmpError(`The command ${name} does not support OOB`);
+    return command;
+  }
+
+  #send(line: string): void {
+    if (this.#socket.destroyed || !this.#socket.writable) return;
+    this.#socket.write(line);
+    if (this.#socket.writableLength > MAX_UNREAD_BYTES) {
+      this.#daemon.logger.warn({ unreadBytes: this.#socket.writableLength }, 'A monitor client does not read');
+      this.#socket.destroy();
+    }
+  }
+}
+
+export const NEGOTIATION_ARGUMENTS: z.ZodType<{ enable?: 'oob'[] | undefined }> = z.strictObject({
+  enable: z.array(z.enum(['oob'])).optional(),
+});

@@ -1,0 +1,36 @@
+/** JSON values as the monitor reads and writes them. */
+
+/** An integer that a double cannot hold exactly is a bigint. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly JsonValue[]
+  | { readonly [member: string]: JsonValue };
+
+/** True for a JSON object. */
+export function isJsonObject(value: JsonValue): value is { readonly [member: string]: JsonValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `value` as JSON in ASCII characters; members that are undefined are left out. */
+export function encodeJson(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'string') return encodeString(value);
+  if (Array.isArray(value)) return `[${value.map(encodeJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const members: string[] = [];
+  for (const [name, member] of Object.entries(value)) {
+    if (member !== undefined) members.push(`${encodeString(name)}:${encodeJson(member)}`);
+  }
+  return `{${members.join(',')}}`;
+}
+
+function encodeString(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    unit => `\\u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+  );
+}
