@@ -1,0 +1,178 @@
+/** BlockExports: the NBD server of a daemon, of which there is at most one, and the exports on it by id. */
+
+import type { Clock } from '../base/clock.ts';
+import { ETIMEDOUT, errnoOf } from '../base/errno.ts';
+import { UsageError } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import type { BlockBackend } from '../block/block-backend.ts';
+import type { BlockGraph } from '../block/block-graph.ts';
+import type { BlockNode } from '../block/block-node.ts';
+import { NbdExport } from '../nbd/server/nbd-export.ts';
+import { NbdServer } from '../nbd/server/nbd-server.ts';
+import type { QmpEvent } from './protocol/qmp-message.ts';
+import type { SocketAddress } from './socket-address.ts';
+
+/** An export that is deleted asks again after so long for its requests to return. */
+const CLOSE_ROUND_MS = 5000;
+const MAX_EXPORTS = 1024;
+const EXPORT_ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
+
+export type BlockExportsOptions = {
+  readonly graph: BlockGraph;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly emit: (event: QmpEvent) => void;
+};
+
+export type NewExport = {
+  readonly id: string;
+  readonly nodeName: string;
+  /** What clients ask for. */
+  readonly name: string;
+  readonly description?: string;
+  readonly writable: boolean;
+};
+
+export type ExportInfo = { readonly id: string; readonly nodeName: string; readonly shuttingDown: boolean };
+
+/** A disk, and the buffer above it whose users do not count as users of the disk. */
+export type BufferedDisk = { readonly backing: BlockNode; readonly buffer: BlockNode };
+
+export class BlockExports {
+  readonly #options: BlockExportsOptions;
+  readonly #exports = new Map<string, NbdExport>();
+  #server: NbdServer | null = null;
+  #serverChanging = false;
+
+  constructor(options: BlockExportsOptions) {
+    this.#options = options;
+  }
+
+  /** The NBD server, or null while there is none. */
+  get server(): NbdServer | null {
+    return this.#server;
+  }
+
+  infos(): readonly ExportInfo[] {
+    return [...this.#exports.values()].map(nbdExport => ({
+      id: nbdExport.id,
+      nodeName: nbdExport.node.name,
+      shuttingDown: !nbdExport.isOpen,
+    }));
+  }
+
+  /** Starts the NBD server. `maxConnections` 0 leaves the number to the server. Throws UsageError. */
+  async startServer(address: SocketAddress, options: { readonly maxConnections: number }): Promise<NbdServer> {
+    if (this.#server !== null || this.#serverChanging) throw new UsageError('NBD server already running');
+    const { clock, logger } = this.#options;
+    const limit = options.maxConnections === 0 ? {} : { maxConnections: options.maxConnections };
+    this.#serverChanging = true;
+    try {
+      this.#server = await NbdServer.listen(address, { clock, logger, ...limit });
+      return this.#server;
+    } finally {
+      this.#serverChanging = false;
+    }
+  }
+
+  /** Closes all exports and the server. Throws ETIMEDOUT where requests do not return; it can be tried again. */
+  async stopServer(deadlineMs: number = CLOSE_ROUND_MS): Promise<void> {
+    const server = this.#server;
+    if (server === null || this.#serverChanging) throw new UsageError('NBD server not running');
+    this.#serverChanging = true;
+    try {
+      await this.#closeAll([...this.#exports.values()], deadlineMs);
+      await server[Symbol.asyncDispose]();
+      this.#server = null;
+    } finally {
+      this.#serverChanging = false;
+    }
+  }
+
+  /** Stops the server if there is one. */
+  async close(deadlineMs: number): Promise<void> {
+    if (this.#server !== null) await this.stopServer(deadlineMs);
+  }
+
+  /** Exports a node. Throws UsageError, having changed nothing, where that cannot be. */
+  async add(wanted: NewExport): Promise<void> {
+    const { id, name } = wanted;
+    if (!EXPORT_ID.test(id)) throw new UsageError('Invalid block export id');
+    if (this.#exports.has(id)) throw new UsageError(`Block export id '${id}' is already in use`);
+    if (this.#exports.size >= MAX_EXPORTS) throw new UsageError(`There are ${MAX_EXPORTS} exports; delete some`);
+    const node = this.#options.graph.node(wanted.nodeName);
+    const server = this.#server;
+    if (server === null || this.#serverChanging) throw new UsageError('NBD server not running');
+    if ([...this.#exports.values()].some(other => other.isOpen && other.name === name)) {
+      throw new UsageError(`NBD server already has export named '${name}'`);
+    }
+    if (wanted.writable && node.readOnly) throw new UsageError('Cannot export read-only node as writable');
+    const nbdExport = await NbdExport.open({ ...wanted, node, clock: this.#options.clock });
+    server.addExport(nbdExport);
+    this.#exports.set(id, nbdExport);
+  }
+
+  /**
+   * Deletes an export; BLOCK_EXPORT_DELETED tells when it is gone, which it is on return if nobody uses it. `safe`
+   * throws UsageError while a client is connected.
+   */
+  async delete(id: string, mode: 'safe' | 'hard'): Promise<void> {
+    const nbdExport = this.#exports.get(id);
+    if (nbdExport === undefined) throw new UsageError(`Export '${id}' is not found`);
+    if (!nbdExport.isOpen) throw new UsageError(`Export '${id}' is already shutting down`);
+    if (mode === 'safe' && nbdExport.connections > 0) {
+      throw new UsageError(`export '${id}' still in use; mode hard disconnects its clients`);
+    }
+    const unused = nbdExport.connections === 0 && nbdExport.backend.inFlight === 0;
+    const gone = this.#closeForGood(nbdExport);
+    if (unused) await gone;
+  }
+
+  /**
+   * Closes the writable exports through which clients reach the disks other than through their buffers, and waits for
+   * the requests in flight. Throws ETIMEDOUT where one does not return; it can be tried again.
+   */
+  async closeWriters(disks: readonly BufferedDisk[], deadlineMs: number): Promise<void> {
+    const roots = new Set(disks.flatMap(({ backing, buffer }) => [...rootsBeside(backing, buffer)]));
+    const writers = [...this.#exports.values()].filter(nbdExport => nbdExport.writable && roots.has(nbdExport.backend));
+    await this.#closeAll(writers, deadlineMs);
+  }
+
+  async #closeAll(exports: readonly NbdExport[], deadlineMs: number): Promise<void> {
+    const results = await Promise.allSettled(exports.map(nbdExport => this.#close(nbdExport, deadlineMs)));
+    const failure = results.find(result => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  async #close(nbdExport: NbdExport, deadlineMs: number): Promise<void> {
+    await nbdExport.close({ mode: 'hard', deadlineMs });
+    if (this.#exports.get(nbdExport.id) !== nbdExport) return;
+    this.#exports.delete(nbdExport.id);
+    this.#server?.removeExport(nbdExport);
+    this.#options.emit({ name: 'BLOCK_EXPORT_DELETED', data: { id: nbdExport.id } });
+  }
+
+  async #closeForGood(nbdExport: NbdExport): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#close(nbdExport, CLOSE_ROUND_MS);
+      } catch (error) {
+        this.#options.logger.warn({ export: nbdExport.id, err: error }, 'A deleted export could not be closed yet');
+        if (errnoOf(error) !== ETIMEDOUT) return;
+      }
+    }
+  }
+}
+
+/** The roots whose requests can reach `backing` on another way than through `buffer`. */
+function rootsBeside(backing: BlockNode, buffer: BlockNode): Set<BlockBackend> {
+  const roots = new Set<BlockBackend>();
+  const visit = (node: BlockNode): void => {
+    for (const edge of node.parents) {
+      if (edge.backend !== null) roots.add(edge.backend);
+      else if (edge.parent !== null && edge.parent !== buffer) visit(edge.parent);
+    }
+  };
+  visit(backing);
+  return roots;
+}

@@ -1,0 +1,15 @@
+/** blockdev-del: closes a node that nobody uses. */
+
+import * as z from 'zod';
+import { type Command, defineCommand } from '../command.ts';
+
+export const blockdevDel: Command = defineCommand({
+  name: 'blockdev-del',
+  summary: 'Closes a node that nobody uses, and the children that were defined with it',
+  arguments: z.strictObject({ 'node-name': z.string() }),
+  run: async ({ 'node-name': name }, daemon) => {
+    const node = daemon.graph.find(name);
+    if (node !== undefined) daemon.replication.refuseRemoval(node);
+    await daemon.graph.remove(name);
+  },
+});

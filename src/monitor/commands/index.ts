@@ -1,0 +1,59 @@
+/** All commands of the monitor, in the order of the documentation. `qmp_capabilities` is each session's own. */
+
+import type { Command } from '../command.ts';
+import { blockExportAdd } from './block-export-add.ts';
+import { blockExportDel } from './block-export-del.ts';
+import { blockdevAdd } from './blockdev-add.ts';
+import { blockdevDel } from './blockdev-del.ts';
+import { jobCancel } from './job-cancel.ts';
+import { jobComplete } from './job-complete.ts';
+import { jobDismiss } from './job-dismiss.ts';
+import { jobFinalize } from './job-finalize.ts';
+import { jobPause } from './job-pause.ts';
+import { jobResume } from './job-resume.ts';
+import { nbdServerStart } from './nbd-server-start.ts';
+import { nbdServerStop } from './nbd-server-stop.ts';
+import { queryBlockExports } from './query-block-exports.ts';
+import { makeQueryCommands } from './query-commands.ts';
+import { queryJobs } from './query-jobs.ts';
+import { queryNamedBlockNodes } from './query-named-block-nodes.ts';
+import { queryReplication } from './query-replication.ts';
+import { queryVersion } from './query-version.ts';
+import { quit } from './quit.ts';
+import { replicationCheckpointAbort } from './replication-checkpoint-abort.ts';
+import { replicationCheckpointDo } from './replication-checkpoint-do.ts';
+import { replicationCheckpointPrepare } from './replication-checkpoint-prepare.ts';
+import { replicationResume } from './replication-resume.ts';
+import { replicationStart } from './replication-start.ts';
+import { replicationStop } from './replication-stop.ts';
+import { xenColoDoCheckpoint } from './xen-colo-do-checkpoint.ts';
+
+const WORKING: readonly Command[] = [
+  queryVersion,
+  blockdevAdd,
+  blockdevDel,
+  queryNamedBlockNodes,
+  nbdServerStart,
+  nbdServerStop,
+  blockExportAdd,
+  blockExportDel,
+  queryBlockExports,
+  queryJobs,
+  jobPause,
+  jobResume,
+  jobCancel,
+  jobComplete,
+  jobDismiss,
+  jobFinalize,
+  replicationStart,
+  replicationCheckpointPrepare,
+  replicationResume,
+  replicationCheckpointDo,
+  replicationCheckpointAbort,
+  replicationStop,
+  queryReplication,
+  xenColoDoCheckpoint,
+  quit,
+];
+
+export const commands: readonly Command[] = [...WORKING, makeQueryCommands(WORKING.map(command => command.name))];

@@ -1,0 +1,13 @@
+/** job-cancel: ends a job before its work is done. */
+
+import * as z from 'zod';
+import { type Command, defineCommand } from '../command.ts';
+
+export const jobCancel: Command = defineCommand({
+  name: 'job-cancel',
+  summary: 'Ends a job at its next step; what it has done stays done',
+  arguments: z.strictObject({ id: z.string() }),
+  run: ({ id }, daemon) => {
+    daemon.jobs.get(id).cancel();
+  },
+});

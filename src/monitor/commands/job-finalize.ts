@@ -1,0 +1,15 @@
+/** job-finalize: no job of Colobus waits for it, so it is refused in QEMU's words. */
+
+import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import { type Command, defineCommand } from '../command.ts';
+
+export const jobFinalize: Command = defineCommand({
+  name: 'job-finalize',
+  summary: 'Refused: every job here finalizes by itself',
+  arguments: z.strictObject({ id: z.string() }),
+  run: ({ id }, daemon) => {
+    const { status } = daemon.jobs.get(id);
+    throw new UsageError(`Job '${id}' in state '${status}' cannot accept command verb 'finalize'`);
+  },
+});

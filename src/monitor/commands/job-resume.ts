@@ -1,0 +1,13 @@
+/** job-resume: lets a paused job go on. */
+
+import * as z from 'zod';
+import { type Command, defineCommand } from '../command.ts';
+
+export const jobResume: Command = defineCommand({
+  name: 'job-resume',
+  summary: 'Lets a paused job go on',
+  arguments: z.strictObject({ id: z.string() }),
+  run: ({ id }, daemon) => {
+    daemon.jobs.get(id).resume();
+  },
+});

@@ -1,0 +1,13 @@
+/** replication-start: begins replication of one or more nodes as one group. */
+
+import * as z from 'zod';
+import { type Command, defineCommand } from '../command.ts';
+
+export const replicationStart: Command = defineCommand({
+  name: 'replication-start',
+  summary: 'Starts replication: of replication nodes on the primary, of colo-buffer nodes on the secondary',
+  arguments: z.strictObject({ nodes: z.array(z.string()) }),
+  run: async ({ nodes }, daemon) => {
+    await daemon.replication.start(nodes);
+  },
+});

@@ -1,0 +1,78 @@
+/** replication-stop: ends replication, or takes over with one of the standby's two images. */
+
+import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import type { BlockNode } from '../../block/block-node.ts';
+import type { ConsistencyGroup } from '../../block/consistency-group.ts';
+import type { TakeOverImage } from '../../block/replication-status.ts';
+import { startCommitJob } from '../../jobs/commit-job.ts';
+import { type Command, defineCommand } from '../command.ts';
+import type { MonitoredDaemon } from '../monitored-daemon.ts';
+
+const DEADLINE_MS = 5000;
+
+export const replicationStop: Command = defineCommand({
+  name: 'replication-stop',
+  summary:
+    'Ends replication. With `failover` the standby takes over: `image` latest drops the buffer and is complete when ' +
+    'this returns, checkpoint starts a commit job per node, called `job-id` or commit-NODE',
+  arguments: z.strictObject({
+    nodes: z.array(z.string()),
+    failover: z.boolean().optional(),
+    image: z.enum(['latest', 'checkpoint']).optional(),
+    'job-id': z.string().optional(),
+  }),
+  run: async (args, daemon) => {
+    const group = daemon.replication.groupOf(args.nodes);
+    const jobId = args['job-id'];
+    if (args.failover !== true) {
+      if (args.image !== undefined) throw new UsageError("Parameter 'image' is only for a failover; add failover true");
+      if (jobId !== undefined) throw new UsageError("Parameter 'job-id' is only for a failover; add failover true");
+      await group.stop(null, DEADLINE_MS);
+    } else {
+      if (args.image === undefined) throw new UsageError("Parameter 'image' is missing");
+      await takeOver(group, args.image, jobId, daemon);
+    }
+  },
+});
+
+/** Everything that can be refused is refused before anything is closed. */
+async function takeOver(
+  group: ConsistencyGroup,
+  image: TakeOverImage,
+  jobId: string | undefined,
+  daemon: MonitoredDaemon,
+): Promise<void> {
+  for (const node of group.nodes) refuseUnavailable(node, image);
+  const jobIds = image === 'checkpoint' ? commitJobIds(group.nodes, jobId) : [];
+  for (const id of jobIds) daemon.jobs.checkId(id);
+  await daemon.exports.closeWriters(group.nodes.map(backingOf), DEADLINE_MS);
+  await group.stop(image, DEADLINE_MS);
+  for (const [index, id] of jobIds.entries()) startCommitJob(daemon.jobs, group.nodes[index] as BlockNode, { id });
+}
+
+function refuseUnavailable(node: BlockNode, image: TakeOverImage): void {
+  const status = node.replicationStatus();
+  if (status?.role !== 'secondary') {
+    throw new UsageError(`Node '${node.name}' is not a secondary; take over on the other host, or leave out failover`);
+  }
+  const { available, reason } = status.images[image];
+  if (!available) {
+    throw new UsageError(`Image '${image}' of node '${node.name}' is not available: ${reason ?? 'unknown reason'}`);
+  }
+}
+
+function commitJobIds(nodes: readonly BlockNode[], jobId: string | undefined): readonly string[] {
+  if (jobId === undefined) return nodes.map(node => `commit-${node.name}`);
+  if (nodes.length > 1) {
+    throw new UsageError(`Parameter 'job-id' names one job, and ${nodes.length} nodes are committed; leave it out`);
+  }
+  return [jobId];
+}
+
+/** The disk under a standby's buffer, with the buffer through which it may still be written. */
+function backingOf(buffer: BlockNode): { readonly buffer: BlockNode; readonly backing: BlockNode } {
+  const backing = buffer.children.get('backing')?.node;
+  if (backing === undefined) throw new UsageError(`Node '${buffer.name}' has no backing node to take over`);
+  return { buffer, backing };
+}

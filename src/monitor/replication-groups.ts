@@ -1,0 +1,96 @@
+/**
+ * ReplicationGroups: which nodes of a daemon replicate together, and the replication commands on them.
+ *
+ * A command names all nodes of a group, in any order: a checkpoint or a take-over of half a group would tear it.
+ */
+
+import type { Clock } from '../base/clock.ts';
+import { UsageError } from '../base/errors.ts';
+import type { BlockEventSink } from '../block/block-event.ts';
+import type { BlockGraph } from '../block/block-graph.ts';
+import type { BlockNode } from '../block/block-node.ts';
+import { ConsistencyGroup } from '../block/consistency-group.ts';
+import type { ReplicationStatus } from '../block/replication-status.ts';
+
+export class ReplicationGroups {
+  readonly #graph: BlockGraph;
+  readonly #clock: Clock;
+  readonly #emit: BlockEventSink;
+  readonly #groups = new Map<BlockNode, ConsistencyGroup>();
+
+  constructor(graph: BlockGraph, clock: Clock, emit: BlockEventSink) {
+    this.#graph = graph;
+    this.#clock = clock;
+    this.#emit = emit;
+  }
+
+  /** Starts replication of the named nodes as one group, or of none and throws. */
+  async start(names: readonly string[]): Promise<void> {
+    const nodes = this.#resolve(names);
+    for (const node of nodes) {
+      const group = this.#groups.get(node);
+      if (group !== undefined && !group.hasEnded) throw new UsageError(`Replication of node '${node.name}' is running`);
+    }
+    const group = await ConsistencyGroup.start(nodes, this.#clock, this.#emit);
+    for (const node of nodes) this.#groups.set(node, group);
+  }
+
+  /** The group of exactly the named nodes; throws UsageError where they are none, only part of one, or of several. */
+  groupOf(names: readonly string[]): ConsistencyGroup {
+    const nodes = this.#resolve(names);
+    const [first] = nodes as [BlockNode];
+    const group = this.#requireGroup(first);
+    for (const node of nodes) {
+      if (this.#requireGroup(node) !== group) {
+        throw new UsageError(
+          `Nodes '${first.name}' and '${node.name}' do not replicate together; name the nodes of one group`,
+        );
+      }
+    }
+    const missing = group.nodes.filter(node => !nodes.includes(node));
+    if (missing.length > 0) {
+      throw new UsageError(
+        `Node '${first.name}' replicates together with ${listed(missing)}; name all nodes of the group`,
+      );
+    }
+    return group;
+  }
+
+  /** The groups whose replication has not ended. */
+  running(): readonly ConsistencyGroup[] {
+    return [...new Set(this.#groups.values())].filter(group => !group.hasEnded);
+  }
+
+  /** Throws UsageError while `node` takes part in running replication; afterwards it can be removed. */
+  refuseRemoval(node: BlockNode): void {
+    const group = this.#groups.get(node);
+    if (group === undefined) return;
+    if (!group.hasEnded) {
+      throw new UsageError(`Node '${node.name}' is in use by replication; send replication-stop first`);
+    }
+    this.#groups.delete(node);
+  }
+
+  /** Where every node that can replicate stands. */
+  statuses(): readonly ReplicationStatus[] {
+    return this.#graph.nodes().flatMap(node => node.replicationStatus() ?? []);
+  }
+
+  #resolve(names: readonly string[]): readonly BlockNode[] {
+    if (names.length === 0) throw new UsageError("Parameter 'nodes' names no node");
+    if (new Set(names).size < names.length) throw new UsageError("Parameter 'nodes' names a node twice");
+    return names.map(name => this.#graph.node(name));
+  }
+
+  #requireGroup(node: BlockNode): ConsistencyGroup {
+    const group = this.#groups.get(node);
+    if (group === undefined) {
+      throw new UsageError(`Replication of node '${node.name}' has not started; send replication-start first`);
+    }
+    return group;
+  }
+}
+
+function listed(nodes: readonly BlockNode[]): string {
+  return nodes.map(node => `'${node.name}'`).join(', ');
+}
