@@ -1,0 +1,119 @@
+/**
+ * ColobusDaemon: a block graph with what serves and commands it: exports, jobs, replication, monitors.
+ *
+ * Whoever creates it waits for `quitRequested` and disposes it. Disposing drains, flushes and closes in order, each
+ * step with a deadline, and removes every socket.
+ */
+
+import { type Clock, systemClock } from '../base/clock.ts';
+import { deferred, withDeadline } from '../base/deadline.ts';
+import { UsageError } from '../base/errors.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import { BlockGraph } from '../block/block-graph.ts';
+import type { Driver } from '../block/driver.ts';
+import { JobList } from '../jobs/job-list.ts';
+import { BlockExports } from '../monitor/block-exports.ts';
+import { MonitorServer } from '../monitor/monitor-server.ts';
+import type { MonitoredDaemon } from '../monitor/monitored-daemon.ts';
+import { QEMU_VERSION, type QmpEvent, type QmpVersion } from '../monitor/protocol/qmp-message.ts';
+import { ReplicationGroups } from '../monitor/replication-groups.ts';
+import { formatAddress, type SocketAddress } from '../monitor/socket-address.ts';
+import { flushNode } from './flush-nodes.ts';
+import { version } from './version.ts';
+
+/** How long each step of the shutdown may take before it is given up. */
+const STEP_DEADLINE_MS = 5000;
+const MAX_MONITORS = 16;
+
+/** Why a daemon ends, in the words of QEMU's SHUTDOWN event. */
+export type QuitReason = 'host-qmp-quit' | 'host-signal';
+
+export type ColobusDaemonOptions = {
+  readonly drivers: readonly Driver[];
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+};
+
+export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
+  readonly version: QmpVersion = { qemu: QEMU_VERSION, package: `colobus ${version}` };
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly graph: BlockGraph;
+  readonly exports: BlockExports;
+  readonly jobs: JobList;
+  readonly replication: ReplicationGroups;
+  readonly #monitors: MonitorServer[] = [];
+  readonly #quit = deferred<void>();
+  #quitting = false;
+  #disposal: Promise<void> | null = null;
+
+  constructor(options: ColobusDaemonOptions) {
+    this.clock = options.clock ?? systemClock;
+    this.logger = options.logger ?? silentLogger;
+    const emit = (event: QmpEvent): void => this.emit(event);
+    const { clock, logger } = this;
+    this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit });
+    this.exports = new BlockExports({ graph: this.graph, clock, logger, emit });
+    this.jobs = new JobList((id, status) => emit({ name: 'JOB_STATUS_CHANGE', data: { id, status } }));
+    this.replication = new ReplicationGroups(this.graph, clock, emit);
+  }
+
+  /** Resolves when somebody asked the daemon to end. */
+  get quitRequested(): Promise<void> {
+    return this.#quit.promise;
+  }
+
+  /** Adds a monitor. Throws UsageError where the address is in use. */
+  async addMonitor(address: SocketAddress): Promise<void> {
+    if (this.#monitors.length >= MAX_MONITORS) {
+      throw new UsageError(`A daemon has at most ${MAX_MONITORS} monitors; leave out ${formatAddress(address)}`);
+    }
+    this.#monitors.push(await MonitorServer.listen(address, this));
+  }
+
+  emit(event: QmpEvent): void {
+    for (const monitor of this.#monitors) monitor.notify(event);
+  }
+
+  /** Asks the daemon to end; the first reason counts. */
+  quit(reason: QuitReason = 'host-qmp-quit'): void {
+    if (this.#quitting) return;
+    this.#quitting = true;
+    // A monitor's client reads the answer to its `quit` before this event.
+    setImmediate(() => {
+      this.emit({ name: 'SHUTDOWN', data: { guest: false, reason } });
+      this.#quit.resolve();
+    });
+  }
+
+  /** Shuts down in order. Throws nothing: what a step could not do in time is logged and left to the kernel. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#shutDown();
+    return this.#disposal;
+  }
+
+  async #shutDown(): Promise<void> {
+    await this.#step('jobs', () => this.jobs.cancelAll());
+    await this.#step('replication', async () => {
+      // Writes that a prepared primary holds must go on, or the exports would wait for them.
+      for (const group of this.replication.running()) if (group.prepared !== null) group.abort(group.prepared);
+    });
+    await this.#step('exports', () => this.exports.close(STEP_DEADLINE_MS));
+    for (const node of this.graph.nodes()) {
+      if (node.parents.size > 0) continue;
+      await this.#step(`node '${node.name}'`, () => flushNode(node, STEP_DEADLINE_MS, this.clock));
+    }
+    await this.#step('nodes', () => this.graph[Symbol.asyncDispose]());
+    await this.#step('monitors', async () => {
+      await Promise.all(this.#monitors.map(monitor => monitor[Symbol.asyncDispose]()));
+    });
+  }
+
+  async #step(what: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await withDeadline(close(), STEP_DEADLINE_MS, this.clock, `not closed within ${STEP_DEADLINE_MS} ms`);
+    } catch (error) {
+      this.logger.error({ what, err: error }, 'Something could not be closed in order');
+    }
+  }
+}
