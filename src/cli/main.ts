@@ -1,0 +1,64 @@
+/** The command line `colobus`. */
+
+import { Command, CommanderError, Option } from 'commander';
+import { version } from '../daemon/version.ts';
+import { LOG_LEVELS, type LogLevel } from './logging.ts';
+import { CliError, errorLine } from './report-error.ts';
+import { serveCommand } from './serve.ts';
+import { storageDaemonCommand } from './storage-daemon/command.ts';
+
+const USAGE_ERROR = 2;
+
+/** Runs the command in `argv`, the arguments behind the program's name, and ends the process with its exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  // Whoever reads the results may stop reading; that is not an error of the command.
+  process.stdout.on('error', () => {});
+  const program = createProgram();
+  const fail = (error: unknown): never => process.exit(report(error, program.opts<{ logLevel: LogLevel }>().logLevel));
+  process.on('uncaughtException', fail);
+  await program.parseAsync([...argv], { from: 'user' }).catch(fail);
+  process.exit(0);
+}
+
+function createProgram(): Command {
+  const program = new Command('colobus')
+    .description("Keeps a virtual machine's disk on two hosts and takes over without losing an acknowledged write.")
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(LOG_LEVELS).default('warn'))
+    .configureHelp({ showGlobalOptions: true })
+    // An error is the one line that reportUsage writes, without help around it.
+    .configureOutput({ outputError: () => {}, writeErr: () => {} })
+    .exitOverride();
+  for (const command of [serveCommand(), storageDaemonCommand()]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  return program;
+}
+
+/** Says what went wrong in one line, with the stack only at log level debug; returns the exit code. */
+function report(error: unknown, logLevel: LogLevel): number {
+  if (error instanceof CommanderError) return reportUsage(error);
+  process.stderr.write(`${errorLine(error)}\n`);
+  if (logLevel === 'debug' && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+  return error instanceof CliError ? error.exitCode : 1;
+}
+
+function reportUsage(error: CommanderError): number {
+  if (error.exitCode === 0) return 0;
+  const what =
+    error.code === 'commander.help'
+      ? 'No command was given'
+      : error.message
+          .replace(/^error: /, '')
+          .replace(/\.$/, '')
+          .replace(/^./, c => c.toUpperCase());
+  process.stderr.write(`${errorLine(new CliError(what, 'command line', "see 'colobus --help'"))}\n`);
+  return USAGE_ERROR;
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack ?? error.message}${cause}`;
+}
