@@ -1,0 +1,84 @@
+/** Program: a child process of a test, with its output, its end and a deadline on everything. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { withDeadline } from '../../src/base/deadline.ts';
+import { buildRoot } from './project.ts';
+
+const END_MS = 20_000;
+
+export type ProgramEnd = {
+  /** Null where a signal ended it. */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+};
+
+export class Program implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<ProgramEnd>;
+  #stdout = '';
+  #stderr = '';
+  #firstLine: ((line: string) => void) | null = null;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text;
+      if (this.#stdout.includes('\n')) this.#firstLine?.(this.#stdout.slice(0, this.#stdout.indexOf('\n')));
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+    });
+    this.#ended = once(child, 'close').then(([exitCode]) => ({
+      exitCode: exitCode as number | null,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+    }));
+  }
+
+  static start(file: string, args: readonly string[], options: { readonly cwd?: string } = {}): Program {
+    return new Program(spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options }));
+  }
+
+  /** Starts `colobus` as this build has it. */
+  static colobus(args: readonly string[], options: { readonly cwd?: string } = {}): Program {
+    return Program.start(process.execPath, [join(buildRoot, 'test/support/colobus-entry.js'), ...args], options);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** What it has written to stderr so far. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Its first line on stdout; throws with its stderr where it ends without one. */
+  async firstLine(): Promise<string> {
+    const line = new Promise<string>(resolve => {
+      this.#firstLine = resolve;
+    });
+    const ended = this.ended().then((end): never => {
+      throw new Error(`It ended with exit code ${end.exitCode}: ${end.stderr}`);
+    });
+    return await Promise.race([line, ended]);
+  }
+
+  /** How it ended. */
+  ended(): Promise<ProgramEnd> {
+    return withDeadline(this.#ended, END_MS, systemClock, `Process ${this.pid} did not end within ${END_MS} ms`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.ended();
+  }
+}
