@@ -168,9 +168,9 @@ export class BlockGraph implements AsyncDisposable {
     const isCommon = (key: string): boolean => Object.hasOwn(COMMON_OPTIONS, key);
     const split = (common: boolean): object =>
       Object.fromEntries(Object.entries(definition).filter(([key]) => isCommon(key) === common));
-    const common = z.strictObject(COMMON_OPTIONS).safeParse(split(true));
+    const common = z.strictObject(COMMON_OPTIONS).safeParse(split(true), { reportInput: true });
     if (!common.success) throw new UsageError(explainOptions(common.error));
-    const own = driver.options.safeParse(split(false));
+    const own = driver.options.safeParse(split(false), { reportInput: true });
     if (!own.success) throw new UsageError(explainOptions(own.error));
     return { common: common.data, own: own.data };
   }

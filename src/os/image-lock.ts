@@ -24,35 +24,44 @@ const CONSISTENT_READ = 0;
 const WRITE = 1;
 const RESIZE = 3;
 
-/** Others may always read; nobody else may write or resize, whether this user writes or relies on what it reads. */
-const NOT_SHARED = [WRITE, RESIZE] as const;
-const DOES: Readonly<Record<ImageUse, readonly number[]>> = {
-  read: [CONSISTENT_READ],
-  write: [CONSISTENT_READ, WRITE],
-};
+/** `read-shared` reads while others write; the other two bear readers alone. */
+export type ImageUse = 'read-shared' | 'read' | 'write';
 
-export type ImageUse = 'read' | 'write';
+type Permissions = { readonly does: readonly number[]; readonly doesNotShare: readonly number[] };
+
+const PERMISSIONS: Readonly<Record<ImageUse, Permissions>> = {
+  'read-shared': { does: [CONSISTENT_READ], doesNotShare: [] },
+  read: { does: [CONSISTENT_READ], doesNotShare: [WRITE, RESIZE] },
+  write: { does: [CONSISTENT_READ, WRITE], doesNotShare: [WRITE, RESIZE] },
+};
 
 /** `unsupported`: the file system has no such locks. */
 export type LockOutcome = 'locked' | 'in-use' | 'unsupported';
 
 /** Locks the image open as `fd` until it is closed. Where the outcome is not `locked`, close it. */
 export function lockImage(fd: number, use: ImageUse): LockOutcome {
-  const held = [
-    ...DOES[use].map(permission => DOES_BASE + permission),
-    ...NOT_SHARED.map(permission => DOES_NOT_SHARE_BASE + permission),
-  ];
+  const { does, doesNotShare } = PERMISSIONS[use];
+  const held = bytesOf(does, doesNotShare, DOES_BASE, DOES_NOT_SHARE_BASE);
   for (const byte of held) {
     if (fcntl(fd, F_OFD_SETLK, flock(F_RDLCK, byte)) === -1) {
       const errno = lastErrno();
       return errno === EAGAIN || errno === EACCES ? 'in-use' : 'unsupported';
     }
   }
-  const against = [
-    ...DOES[use].map(permission => DOES_NOT_SHARE_BASE + permission),
-    ...NOT_SHARED.map(permission => DOES_BASE + permission),
+  const conflicting = bytesOf(does, doesNotShare, DOES_NOT_SHARE_BASE, DOES_BASE);
+  return conflicting.some(byte => isLockedByOthers(fd, byte)) ? 'in-use' : 'locked';
+}
+
+function bytesOf(
+  does: readonly number[],
+  doesNotShare: readonly number[],
+  doesBase: number,
+  sharingBase: number,
+): number[] {
+  return [
+    ...does.map(permission => doesBase + permission),
+    ...doesNotShare.map(permission => sharingBase + permission),
   ];
-  return against.some(byte => isLockedByOthers(fd, byte)) ? 'in-use' : 'locked';
 }
 
 function isLockedByOthers(fd: number, byte: number): boolean {

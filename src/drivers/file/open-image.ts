@@ -8,7 +8,7 @@ import { messageOf, UsageError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { blockDeviceGeometry } from '../../os/block-device.ts';
 import { isMemoryFileSystem } from '../../os/file-system.ts';
-import { lockImage } from '../../os/image-lock.ts';
+import { type ImageUse, lockImage } from '../../os/image-lock.ts';
 import type { FileOptions } from './options.ts';
 
 export type OpenImage = {
@@ -28,6 +28,9 @@ export const closeFile: (fd: number) => Promise<void> = promisify(close);
 /** Throws UsageError, with nothing created, changed or left open, where the image cannot be used as asked. */
 export async function openImage(options: FileOptions, readOnly: boolean, logger: Logger): Promise<OpenImage> {
   const { filename } = options;
+  if (options['force-share'] && !readOnly) {
+    throw new UsageError(`Image '${filename}': force-share=on can only be used with a read-only node`);
+  }
   // Looked at before it is opened: opening a FIFO would wait for its other end, and a device may act on being opened.
   checkKind(filename, await stat(filename).catch(error => refuse(filename, error)), readOnly);
   const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK | constants.O_NOCTTY;
@@ -73,11 +76,11 @@ function checkLength(filename: string, lengthBytes: number): void {
 
 function lock(fd: number, options: FileOptions, readOnly: boolean, logger: Logger): void {
   if (options.locking === 'off') return;
-  const outcome = lockImage(fd, readOnly ? 'read' : 'write');
+  const outcome = lockImage(fd, imageUse(options, readOnly));
   if (outcome === 'in-use') {
     throw new UsageError(
       `Image '${options.filename}' is in use by another process or node; ` +
-        'stop that first, or read it anyway with read-only and locking=off (--force-share)',
+        'stop that first, or read it anyway with read-only and force-share',
     );
   }
   if (outcome === 'unsupported') {
@@ -86,6 +89,11 @@ function lock(fd: number, options: FileOptions, readOnly: boolean, logger: Logge
     }
     logger.warn({ filename: options.filename }, 'The file system has no locks; nothing keeps a second writer away');
   }
+}
+
+function imageUse(options: FileOptions, readOnly: boolean): ImageUse {
+  if (!readOnly) return 'write';
+  return options['force-share'] ? 'read-shared' : 'read';
 }
 
 function refuse(filename: string, error: unknown): never {

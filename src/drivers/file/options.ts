@@ -6,6 +6,8 @@ export type FileOptions = {
   readonly filename: string;
   readonly aio: 'auto' | 'sync' | 'threads';
   readonly locking: 'auto' | 'on' | 'off';
+  /** Read while others write; the node must be read-only. */
+  readonly 'force-share': boolean;
 };
 
 export const fileOptions: z.ZodType<FileOptions> = z.strictObject({
@@ -15,4 +17,5 @@ export const fileOptions: z.ZodType<FileOptions> = z.strictObject({
     .default('auto')
     .describe('Where I/O is done: on the event loop if the image is in memory, or in threads'),
   locking: z.enum(['auto', 'on', 'off']).default('auto').describe('Keep other processes from writing to the image'),
+  'force-share': z.boolean().default(false).describe('Read the image even while another process writes to it'),
 });
