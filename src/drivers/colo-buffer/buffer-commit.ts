@@ -59,8 +59,8 @@ export class BufferCommit {
     const last = Math.ceil(end / granularity);
     const firstWhole = Math.ceil(request.offset / granularity);
     const lastWhole = end === backing.node.lengthBytes ? last : Math.floor(end / granularity);
-    let errno = 0;
     await this.#locks.holding(first * granularity, (last - first) * granularity, async () => {
+      let errno = 0;
       try {
         if (firstWhole > first) await this.#commitChunks(first, first + 1);
         if (lastWhole < last) await this.#commitChunks(last - 1, last);
@@ -69,8 +69,8 @@ export class BufferCommit {
       } catch (error) {
         errno = error instanceof ColobusError ? error.errno : EIO;
       }
+      request.complete(errno);
     });
-    request.complete(errno);
   }
 
   /** Runs of chunks with entries in disk order, none longer than the copier takes at once. */

@@ -116,8 +116,8 @@ export class ColoBufferNode extends BlockNode {
   }
 
   readonly #written = (write: StandbyWrite, errno: number): void => {
-    this.#locks.unlock(write);
     write.request.complete(errno);
+    this.#locks.unlock(write);
   };
 
   // --- replication ------------------------------------------------------------------------------------------------
