@@ -5,6 +5,7 @@ import { blkdebugDriver } from './blkdebug/blkdebug-node.ts';
 import { coloBufferDriver } from './colo-buffer/colo-buffer-driver.ts';
 import { fileDriver } from './file/file-driver.ts';
 import { memoryDriver } from './memory/memory-node.ts';
+import { nbdDriver } from './nbd/nbd-node.ts';
 import { nullDriver } from './null/null-node.ts';
 import { overlayDriver } from './overlay/overlay-node.ts';
 import { rawDriver } from './raw/raw-node.ts';
@@ -14,6 +15,7 @@ export const drivers: readonly Driver[] = [
   fileDriver,
   memoryDriver,
   nullDriver,
+  nbdDriver,
   rawDriver,
   overlayDriver,
   replicationDriver,
