@@ -43,12 +43,14 @@ export class JsonLexer {
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at] as number;
       switch (this.#state) {
-        case 'word':
+        case 'word': {
           if (WORD.has(byte)) break;
-          onToken(classifyWord(this.#take(chunk, start, at)));
-          this.#state = 'between';
+          const token = classifyWord(this.#take(chunk, start, at));
+          onToken(token);
+          this.#state = token.kind === 'stray' ? 'skip-to-structure' : 'between';
           start = this.#begin(byte, at, onToken);
           break;
+        }
         case 'string':
           if (byte === this.#quote) {
             onToken({ kind: 'string', text: this.#take(chunk, start, at + 1) });
