@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DiskClient } from '../../test/support/disk-client.ts';
+import { ManualClock } from '../../test/support/manual-clock.ts';
+import { ESHUTDOWN, ETIMEDOUT } from '../base/errno.ts';
+import { READ_SHARED, WRITE_EXCLUSIVE } from './block-edge.ts';
+import { BlockNode } from './block-node.ts';
+import type { BlockRequest } from './block-request.ts';
+import { drainRoots, rootsAbove } from './drain.ts';
+
+/** A disk whose requests end when the test says so. */
+class HoldingNode extends BlockNode {
+  readonly pending: BlockRequest[] = [];
+
+  constructor() {
+    super({ name: 'disk', driver: 'holding', lengthBytes: 4096, readOnly: false });
+  }
+
+  protected override perform(request: BlockRequest): void {
+    this.pending.push(request);
+  }
+
+  endAll(): void {
+    for (const request of this.pending.splice(0)) request.complete(0);
+  }
+}
+
+test('while a root is held its requests wait and none reaches the graph; afterwards they go in order', async () => {
+  const node = new HoldingNode();
+  using disk = new DiskClient(node);
+  disk.backend.hold();
+  disk.backend.hold();
+  const answers = [disk.submit('read', 0, 1), disk.submit('write', 1, 1)];
+  disk.backend.unhold();
+  assert.equal(node.pending.length, 0);
+  disk.backend.unhold();
+  assert.deepEqual(
+    node.pending.map(request => request.kind),
+    ['read', 'write'],
+  );
+  node.endAll();
+  assert.deepEqual(await Promise.all(answers), [0, 0]);
+});
+
+test('a closed root refuses new and held requests, and what is in flight ends as it does', async () => {
+  const node = new HoldingNode();
+  using disk = new DiskClient(node);
+  const inFlight = disk.submit('write', 0, 1);
+  disk.backend.hold();
+  const held = disk.submit('write', 0, 1);
+  disk.backend.close();
+  assert.equal(await held, ESHUTDOWN);
+  assert.equal(await disk.submit('read', 0, 1), ESHUTDOWN);
+  assert.equal(disk.backend.inFlight, 1);
+  node.endAll();
+  assert.equal(await inFlight, 0);
+  await disk.backend.idle();
+});
+
+test('a root counts the requests that change data since its last restart', async () => {
+  const node = new HoldingNode();
+  using disk = new DiskClient(node);
+  const answers = (['write', 'read', 'discard', 'write-zeroes', 'flush'] as const).map(kind => disk.submit(kind, 0, 1));
+  assert.equal(disk.backend.changes, 3);
+  disk.backend.restartCount();
+  assert.equal(disk.backend.changes, 0);
+  node.endAll();
+  await Promise.all(answers);
+});
+
+test('a drain ends when all roots above the node are idle, and holds new requests until it is released', async () => {
+  const node = new HoldingNode();
+  using writer = new DiskClient(node, WRITE_EXCLUSIVE, 'writer');
+  using reader = new DiskClient(node, READ_SHARED, 'reader');
+  const answers = [writer.submit('write', 0, 1), reader.submit('read', 0, 1)];
+  const drained = drainRoots(rootsAbove(node), 1000, new ManualClock());
+  const later = writer.submit('write', 0, 1);
+  assert.equal(node.pending.length, 2);
+  node.endAll();
+  const release = await drained;
+  assert.deepEqual(await Promise.all(answers), [0, 0]);
+  assert.equal(node.pending.length, 0);
+  release();
+  node.endAll();
+  assert.equal(await later, 0);
+});
+
+test('a drain that takes too long fails by its deadline, and nothing stays held', async () => {
+  const node = new HoldingNode();
+  const clock = new ManualClock();
+  using disk = new DiskClient(node, WRITE_EXCLUSIVE, "export 'root'");
+  const stuck = disk.submit('write', 0, 1);
+  const drained = drainRoots(rootsAbove(node), 1000, clock);
+  clock.advance(1000);
+  await assert.rejects(drained, {
+    errno: ETIMEDOUT,
+    message: /Requests of export 'root' on node 'disk' did not return within 1000 ms/,
+  });
+  const next = disk.submit('read', 0, 1);
+  assert.equal(node.pending.length, 2);
+  node.endAll();
+  assert.deepEqual(await Promise.all([stuck, next]), [0, 0]);
+});
