@@ -64,6 +64,7 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
   readonly #sender: CommandSender;
   readonly #closed = deferred<void>();
   #state: 'running' | 'closing' | 'closed' = 'running';
+  #failure: ColobusError | null = null;
   #timer: Timer | null = null;
   #nextCheckMs = 0;
   #idle = deferred<void>();
@@ -87,6 +88,8 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
     const session = await negotiate(options);
     const connection = new NbdConnection(session, options);
     session.handOver(connection);
+    // The server may have sent nonsense right behind its last word of the handshake.
+    if (connection.#failure !== null) throw connection.#failure;
     return connection;
   }
 
@@ -205,6 +208,7 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
   #end(error: ColobusError | null, nowMs = Number.NEGATIVE_INFINITY): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#failure = error;
     this.#parser.stop();
     this.#timer?.cancel();
     this.#wire.destroy();
