@@ -2,11 +2,12 @@
 # Part of Colobus, Apache-2.0: the peer that the differential test and the replication benchmark compare with.
 """QEMU's own COLO block replication as a peer: two `qemu-system-x86_64 -machine none`, no guest.
 
-usage: qemu-colo-pair.py DIR SIZE [unix|tcp]        (needs qemu-system-x86, qemu-utils; /dev/shm for the disks)
+usage: qemu-colo-pair.py DIR SIZE [unix|tcp [DISKS]]        (needs qemu-system-x86, qemu-utils)
 
 The primary exports its quorum node (local raw + replication/primary over NBD) and the secondary runs
-replication/secondary over active and hidden qcow2 images on a raw disk. Prints one JSON line with the NBD
-URIs, the pids, the images and the monitors, then obeys lines on stdin, one JSON line of answer each:
+replication/secondary over active and hidden qcow2 images on a raw disk. The images lie in a folder of their own
+below DISKS (/dev/shm unless given). Prints one JSON line with the NBD URIs, the pids, the images and the monitors,
+then obeys lines on stdin, one JSON line of answer each:
   checkpoint   checkpoint on the primary, then on the secondary: milliseconds of each
   status       query-xen-replication-status of both
   failover     the secondary takes over (live commit of its overlays); answers when the commit is done
@@ -53,7 +54,8 @@ def main():
     link = sys.argv[3] if len(sys.argv) > 3 else 'unix'
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    ram = f'/dev/shm/qemu-colo-{os.getpid()}'
+    disks = sys.argv[4] if len(sys.argv) > 4 else '/dev/shm'
+    ram = f'{disks}/qemu-colo-{os.getpid()}'
     os.makedirs(ram)
     image = {n: f'{ram}/{n}' for n in ('primary.raw', 'secondary.raw', 'hidden.qcow2', 'active.qcow2')}
     for name, path in image.items():

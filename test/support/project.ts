@@ -6,6 +6,3 @@ import { resolve } from 'node:path';
 export const buildRoot: string = resolve(import.meta.dirname, '../..');
 
 export const projectRoot: string = resolve(buildRoot, '..');
-
-/** The program behind `colobus`. */
-export const colobusProgram: string = resolve(projectRoot, 'bin/colobus.js');

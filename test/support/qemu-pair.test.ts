@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { QemuPair } from './qemu-pair.ts';
+import { TemporaryFolder } from './temporary-folder.ts';
 
-test('a QEMU pair starts, reaches a checkpoint, fails over and leaves no process behind', async t => {
-  const directory = await mkdtemp(join(tmpdir(), 'colobus-'));
-  t.after(() => rm(directory, { recursive: true }));
-  const pair = await QemuPair.start({ directory: join(directory, 'qemu'), sizeBytes: 1_049_088, link: 'unix' });
+test('a QEMU pair starts, reaches a checkpoint, fails over and leaves no process behind', async () => {
+  await using folder = await TemporaryFolder.create();
+  const pair = await QemuPair.start({ directory: folder.file('qemu'), sizeBytes: 1_049_088, link: 'unix' });
   try {
     assert.ok((await pair.checkpoint()) > 0);
     assert.ok((await pair.failover()) > 0);

@@ -7,7 +7,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
 import { systemClock } from '../../src/base/clock.ts';
@@ -34,6 +34,8 @@ export type QemuPairOptions = {
   readonly directory: string;
   readonly sizeBytes: number;
   readonly link: 'unix' | 'tcp';
+  /** An existing folder for the images; memory (/dev/shm) unless given. */
+  readonly disks?: string;
 };
 
 export class QemuPair implements AsyncDisposable {
@@ -55,7 +57,7 @@ export class QemuPair implements AsyncDisposable {
   }
 
   static async start(options: QemuPairOptions): Promise<QemuPair> {
-    const peer = new PeerProcess([options.directory, String(options.sizeBytes), options.link]);
+    const peer = new PeerProcess(options);
     try {
       return new QemuPair(peer, greetingSchema.parse(await peer.nextLine(START_MS)));
     } catch (error) {
@@ -97,11 +99,14 @@ class PeerProcess {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #exited: Promise<void>;
+  readonly #disks: string;
   #complaints = '';
 
-  constructor(args: readonly string[]) {
+  constructor({ directory, sizeBytes, link, disks = '/dev/shm' }: QemuPairOptions) {
     const program = resolve(projectRoot, 'peers/qemu-colo-pair.py');
-    const child = spawn('/usr/bin/python3', [program, ...args], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const args = [program, directory, String(sizeBytes), link, disks];
+    const child = spawn('/usr/bin/python3', args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#disks = disks;
     this.#child = child;
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     this.#exited = new Promise(onExit => {
@@ -140,7 +145,7 @@ class PeerProcess {
     } finally {
       if (pid !== undefined) {
         killGroup(pid);
-        await rm(`/dev/shm/qemu-colo-${pid}`, { recursive: true, force: true });
+        await rm(join(this.#disks, `qemu-colo-${pid}`), { recursive: true, force: true });
       }
     }
   }

@@ -1,0 +1,266 @@
+/**
+ * ColobusPair: a replicated disk, or several, on two real `colobus storage-daemon` processes.
+ *
+ *   primary:   root0 (replication) → disk0 (file), link0 (nbd)      exports root0
+ *   secondary: buffer0 (colo-buffer) → disk0 (file)                 exports replica0 (disk0) and view0 (buffer0)
+ *
+ * Further disks count on: root1, link1, … All disks are one consistency group and start as zeroes.
+ */
+
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ColobusError } from '../../src/base/errors.ts';
+import type { NodeDefinition } from '../../src/block/driver.ts';
+import type { TakeOverImage } from '../../src/block/replication-status.ts';
+import type { QmpClient } from '../../src/monitor/index.ts';
+import { formatNbdUri } from '../../src/nbd/uri.ts';
+import { Daemon } from './daemon.ts';
+
+const COMMIT_MS = 60_000;
+
+export type ColobusPairOptions = {
+  /** An existing folder for sockets, and for images unless `disksDirectory` is given; the caller removes it. */
+  readonly directory: string;
+  readonly disksDirectory?: string;
+  readonly sizeBytes: number;
+  /** Write the zeroes of the images out instead of leaving holes. */
+  readonly allocated?: boolean;
+  /** 1 unless given. */
+  readonly disks?: number;
+  /** Puts something on top of the local disk of the primary, such as a blkdebug node; the file itself unless given. */
+  readonly primaryDisk?: (file: NodeDefinition, index: number) => NodeDefinition;
+  /** The same on the secondary. */
+  readonly secondaryDisk?: (file: NodeDefinition, index: number) => NodeDefinition;
+  /** Further options of the replication nodes, of their nbd children, and of the buffers. */
+  readonly replication?: Readonly<Record<string, unknown>>;
+  readonly link?: Readonly<Record<string, unknown>>;
+  readonly buffer?: Readonly<Record<string, unknown>>;
+};
+
+export type PairDisk = {
+  /** The replicated disk, for the guest. */
+  readonly rootUri: string;
+  /** The standby's stable view, writable. */
+  readonly viewUri: string;
+  readonly primaryImage: string;
+  readonly secondaryImage: string;
+};
+
+/** What `query-replication` says of one node, as far as tests read it (docs/qmp.md). */
+export type ReplicationReport = {
+  readonly 'node-name': string;
+  readonly state: string;
+  readonly checkpoint: number;
+  readonly prepared: number | null;
+  readonly 'dirty-bytes': number;
+  readonly writes: number;
+  readonly children: readonly { readonly 'node-name': string; readonly state: string; readonly error?: string }[];
+  readonly buffer?: { readonly 'original-bytes': number; readonly 'own-bytes': number; readonly chunks: number };
+  readonly images: Readonly<Record<TakeOverImage, { readonly available: boolean; readonly reason?: string }>>;
+};
+
+export type CheckpointTiming = {
+  readonly checkpoint: number;
+  /** From the first command sent to the last answer received, in milliseconds. */
+  readonly sequenceMs: number;
+  /** What the secondary's REPLICATION_CHECKPOINT says: from its prepare to its do, in microseconds. */
+  readonly prepareToDoneUs: number;
+};
+
+export class ColobusPair implements AsyncDisposable {
+  readonly primary: Daemon;
+  readonly secondary: Daemon;
+  readonly disks: readonly [PairDisk, ...PairDisk[]];
+  #checkpoint = 0;
+
+  private constructor(primary: Daemon, secondary: Daemon, disks: readonly PairDisk[]) {
+    this.primary = primary;
+    this.secondary = secondary;
+    this.disks = disks as readonly [PairDisk, ...PairDisk[]];
+  }
+
+  /** Creates the images, starts both daemons and replication on all disks. */
+  static async start(options: ColobusPairOptions): Promise<ColobusPair> {
+    const layout = new PairLayout(options);
+    await layout.createImages();
+    const secondary = await Daemon.start({
+      directory: options.directory,
+      name: 'secondary',
+      args: layout.secondaryArgs(),
+    });
+    try {
+      const primary = await Daemon.start({ directory: options.directory, name: 'primary', args: layout.primaryArgs() });
+      const pair = new ColobusPair(primary, secondary, layout.disks);
+      try {
+        await pair.secondary.qmp.execute('replication-start', { nodes: pair.buffers });
+        await pair.primary.qmp.execute('replication-start', { nodes: pair.roots });
+        return pair;
+      } catch (error) {
+        await primary[Symbol.asyncDispose]();
+        throw error;
+      }
+    } catch (error) {
+      await secondary[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Node names of the replication nodes, one for each disk. */
+  get roots(): readonly string[] {
+    return this.disks.map((_disk, index) => `root${index}`);
+  }
+
+  /** Node names of the buffers, one for each disk. */
+  get buffers(): readonly string[] {
+    return this.disks.map((_disk, index) => `buffer${index}`);
+  }
+
+  /** One checkpoint of all disks, under whatever load there is. Aborted on both sides where a step is refused. */
+  async checkpoint(): Promise<CheckpointTiming> {
+    const checkpoint = ++this.#checkpoint;
+    const onPrimary = { nodes: this.roots, checkpoint };
+    const onSecondary = { nodes: this.buffers, checkpoint };
+    const [primary, secondary] = [this.primary.qmp, this.secondary.qmp];
+    const startMs = performance.now();
+    try {
+      const { writes } = await primary.execute<{ writes: object }>('replication-checkpoint-prepare', onPrimary);
+      await secondary.execute('replication-checkpoint-prepare', { ...onSecondary, writes });
+      await primary.execute('replication-resume', onPrimary);
+      await secondary.execute('replication-checkpoint-do', onSecondary);
+    } catch (error) {
+      await Promise.allSettled([
+        primary.execute('replication-checkpoint-abort', onPrimary),
+        secondary.execute('replication-checkpoint-abort', onSecondary),
+      ]);
+      throw error;
+    }
+    const sequenceMs = performance.now() - startMs;
+    return { checkpoint, sequenceMs, prepareToDoneUs: await durationUs(secondary, checkpoint) };
+  }
+
+  /** The secondary takes over with `image`; resolves when that is complete, the commit included. */
+  async failOver(image: TakeOverImage): Promise<void> {
+    const { qmp } = this.secondary;
+    await qmp.execute('replication-stop', { nodes: this.buffers, failover: true, image });
+    if (image === 'latest') return;
+    for (const buffer of this.buffers) {
+      const matches = (data: unknown) => isStatus(data, `commit-${buffer}`, 'concluded');
+      await qmp.event('JOB_STATUS_CHANGE', { timeoutMs: COMMIT_MS, matches });
+    }
+    for (const { 'node-name': name, state } of await this.secondaryReports()) {
+      if (state !== 'done') throw new ColobusError(`The take-over of ${name} ended in state '${state}'`);
+    }
+  }
+
+  /** What the primary says about each of its disks. */
+  async primaryReports(): Promise<readonly ReplicationReport[]> {
+    return await this.primary.qmp.execute<ReplicationReport[]>('query-replication');
+  }
+
+  /** What the secondary says about each of its disks. */
+  async secondaryReports(): Promise<readonly ReplicationReport[]> {
+    return await this.secondary.qmp.execute<ReplicationReport[]>('query-replication');
+  }
+
+  /** SIGKILL, as a power cut of that host does it; resolves when the process is gone. */
+  async killPrimary(): Promise<void> {
+    await this.primary.kill('SIGKILL');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.primary[Symbol.asyncDispose]();
+    await this.secondary[Symbol.asyncDispose]();
+  }
+}
+
+async function durationUs(secondary: QmpClient, checkpoint: number): Promise<number> {
+  const event = await secondary.event('REPLICATION_CHECKPOINT', {
+    matches: data => (data as { checkpoint: number }).checkpoint === checkpoint,
+  });
+  return (event.data as { 'duration-us': number })['duration-us'];
+}
+
+function isStatus(data: unknown, id: string, status: string): boolean {
+  const change = data as { id: string; status: string };
+  return change.id === id && change.status === status;
+}
+
+/** Names, paths and command lines. */
+class PairLayout {
+  readonly disks: readonly PairDisk[];
+  readonly #options: ColobusPairOptions;
+  readonly #primarySocket: string;
+  readonly #secondarySocket: string;
+
+  constructor(options: ColobusPairOptions) {
+    this.#options = options;
+    this.#primarySocket = join(options.directory, 'primary.nbd');
+    this.#secondarySocket = join(options.directory, 'secondary.nbd');
+    this.disks = Array.from({ length: options.disks ?? 1 }, (_, index) => ({
+      rootUri: exportUri(this.#primarySocket, `root${index}`),
+      viewUri: exportUri(this.#secondarySocket, `view${index}`),
+      primaryImage: join(options.disksDirectory ?? options.directory, `primary${index}.img`),
+      secondaryImage: join(options.disksDirectory ?? options.directory, `secondary${index}.img`),
+    }));
+  }
+
+  async createImages(): Promise<void> {
+    const { sizeBytes, allocated } = this.#options;
+    const paths = this.disks.flatMap(disk => [disk.primaryImage, disk.secondaryImage]);
+    for (const path of paths) await createImage(path, sizeBytes, allocated ?? false);
+  }
+
+  secondaryArgs(): string[] {
+    const args = ['--nbd-server', `addr.type=unix,addr.path=${this.#secondarySocket}`];
+    for (const [index, disk] of this.disks.entries()) {
+      const file = { driver: 'file', filename: disk.secondaryImage };
+      args.push(...blockdev({ ...(this.#options.secondaryDisk?.(file, index) ?? file), 'node-name': `disk${index}` }));
+      args.push(
+        ...blockdev({
+          driver: 'colo-buffer',
+          'node-name': `buffer${index}`,
+          backing: `disk${index}`,
+          ...this.#options.buffer,
+        }),
+      );
+      args.push('--export', `nbd,id=replica${index},node-name=disk${index},name=replica${index},writable=on`);
+      args.push('--export', `nbd,id=view${index},node-name=buffer${index},name=view${index},writable=on`);
+    }
+    return args;
+  }
+
+  primaryArgs(): string[] {
+    const args = ['--nbd-server', `addr.type=unix,addr.path=${this.#primarySocket}`];
+    const server = { type: 'unix', path: this.#secondarySocket };
+    for (const [index, disk] of this.disks.entries()) {
+      const file = { driver: 'file', filename: disk.primaryImage };
+      args.push(...blockdev({ ...(this.#options.primaryDisk?.(file, index) ?? file), 'node-name': `disk${index}` }));
+      const link = { driver: 'nbd', 'node-name': `link${index}`, server, export: `replica${index}` };
+      args.push(...blockdev({ ...link, ...this.#options.link }));
+      const children = [`disk${index}`, `link${index}`];
+      const root = { driver: 'replication', 'node-name': `root${index}`, children };
+      args.push(...blockdev({ ...root, ...this.#options.replication }));
+      args.push('--export', `nbd,id=root${index},node-name=root${index},name=root${index},writable=on`);
+    }
+    return args;
+  }
+}
+
+async function createImage(path: string, sizeBytes: number, allocated: boolean): Promise<void> {
+  await rm(path, { force: true });
+  await using file = await open(path, 'wx');
+  await file.truncate(sizeBytes);
+  if (!allocated) return;
+  const zeroes = Buffer.alloc(1024 * 1024);
+  for (let offset = 0; offset < sizeBytes; offset += zeroes.length) {
+    await file.write(zeroes, 0, Math.min(zeroes.length, sizeBytes - offset), offset);
+  }
+}
+
+function blockdev(definition: NodeDefinition): [string, string] {
+  return ['--blockdev', JSON.stringify(definition)];
+}
+
+function exportUri(path: string, exportName: string): string {
+  return formatNbdUri({ address: { kind: 'unix', path }, exportName, tls: false });
+}
