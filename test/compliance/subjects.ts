@@ -3,10 +3,13 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { BlockGraph } from '../../src/block/block-graph.ts';
+import { ConsistencyGroup } from '../../src/block/consistency-group.ts';
 import type { NodeDefinition } from '../../src/block/driver.ts';
 import { drivers } from '../../src/drivers/index.ts';
 import { type FolderPlace, TemporaryFolder } from '../support/temporary-folder.ts';
 import type { Subject } from './subject.ts';
+
+const STOP_DEADLINE_MS = 5000;
 
 /** Describes a node of `lengthBytes`; `path` makes the path of a sparse file of some length. */
 type Describe = (
@@ -27,7 +30,7 @@ const clock: Clock = {
 function graphSubject(
   name: string,
   describe: Describe,
-  traits: { place?: FolderPlace; keepsData?: boolean } = {},
+  traits: { place?: FolderPlace; keepsData?: boolean; replicates?: boolean } = {},
 ): Subject {
   return {
     name,
@@ -41,9 +44,12 @@ function graphSubject(
       });
       const graph = new BlockGraph({ drivers, clock });
       const node = await graph.add({ ...definition, 'node-name': 'disk', 'read-only': readOnly });
+      const replicates = (traits.replicates ?? false) && !readOnly;
+      const group = replicates ? await ConsistencyGroup.start([node], clock, () => {}) : null;
       return {
         node,
         async [Symbol.asyncDispose]() {
+          await group?.stop(null, STOP_DEADLINE_MS);
           await graph[Symbol.asyncDispose]();
           await folder[Symbol.asyncDispose]();
         },
@@ -95,5 +101,19 @@ export const subjects: readonly Subject[] = [
       return { driver: 'overlay', storage: `${image}.overlay`, backing: { driver: 'file', filename: image } };
     },
     { place: 'disk' },
+  ),
+  graphSubject('colo-buffer', async size => ({ driver: 'colo-buffer', backing: { driver: 'memory', size } }), {
+    replicates: true,
+  }),
+  graphSubject(
+    'replication',
+    async size => ({
+      driver: 'replication',
+      children: [
+        { driver: 'memory', size },
+        { driver: 'memory', size },
+      ],
+    }),
+    { replicates: true },
   ),
 ];
