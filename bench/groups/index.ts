@@ -1,0 +1,6 @@
+/** The groups that `npm run bench` knows, in the order it runs them. */
+
+import type { BenchmarkGroup } from '../benchmark-group.ts';
+import { replicationGroup } from './replication.ts';
+
+export const groups: readonly BenchmarkGroup[] = [replicationGroup];

@@ -1,0 +1,113 @@
+/** `npm run bench -- [GROUP…] [--json] [--rounds N] [--seconds N] [--dir DIR]` (docs/benchmarks.md). */
+
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { messageOf, UsageError } from '../src/base/errors.ts';
+import { projectRoot } from '../test/support/project.ts';
+import type { BenchmarkGroup } from './benchmark-group.ts';
+import { type BenchmarkResult, judge, type Measurement, summarize } from './benchmark-result.ts';
+import { groups } from './groups/index.ts';
+import { describeMachine, describeVersions } from './machine.ts';
+import { resultTable } from './result-table.ts';
+
+const DEFAULT_ROUNDS = 3;
+const DEFAULT_SECONDS = 5;
+
+type Settings = {
+  readonly chosen: readonly BenchmarkGroup[];
+  readonly json: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly diskDirectory: string;
+};
+
+async function main(args: string[]): Promise<number> {
+  try {
+    const settings = parseSettings(args);
+    const result = await measure(settings);
+    const file = await save(result);
+    if (!settings.json) process.stdout.write(`\n${resultTable(result)}\n\n${file}\n`);
+    else process.stdout.write(`${JSON.stringify(result)}\n`);
+    return result.targets.every(target => target.met) ? 0 : 1;
+  } catch (error) {
+    process.stderr.write(`bench: ${messageOf(error)}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function parseSettings(args: string[]): Settings {
+  const { values, positionals } = parse(args);
+  const chosen = positionals.map(name => {
+    const group = groups.find(candidate => candidate.name === name);
+    if (group !== undefined) return group;
+    throw new UsageError(`No group '${name}'; there is ${groups.map(({ name }) => name).join(', ')}`);
+  });
+  return {
+    chosen: chosen.length === 0 ? groups : chosen,
+    json: values.json ?? false,
+    rounds: positiveNumber(values.rounds, DEFAULT_ROUNDS, '--rounds'),
+    seconds: positiveNumber(values.seconds, DEFAULT_SECONDS, '--seconds'),
+    diskDirectory: resolve(values.dir ?? '/dev/shm'),
+  };
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        dir: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(messageOf(error), { cause: error });
+  }
+}
+
+function positiveNumber(text: string | undefined, otherwise: number, option: string): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new UsageError(`${option} '${text}' is not a whole number from 1 on`);
+}
+
+async function measure({ chosen, rounds, seconds, diskDirectory }: Settings): Promise<BenchmarkResult> {
+  const workDirectory = await mkdtemp(join(tmpdir(), 'colobus-bench-'));
+  const disks = await mkdtemp(join(diskDirectory, 'colobus-bench-'));
+  const measurements: Measurement[] = [];
+  try {
+    const report = (line: string) => void process.stderr.write(`${line}\n`);
+    for (const group of chosen) {
+      measurements.push(...(await group.run({ rounds, seconds, diskDirectory: disks, workDirectory, report })));
+    }
+  } finally {
+    await rm(workDirectory, { recursive: true });
+    await rm(disks, { recursive: true });
+  }
+  const rows = summarize(measurements);
+  const promises = chosen.flatMap(group => group.promises);
+  return {
+    group: chosen.map(({ name }) => name).join(' '),
+    machine: describeMachine(diskDirectory),
+    versions: describeVersions(),
+    rounds,
+    rows,
+    targets: judge(rows, promises),
+  };
+}
+
+/** Writes `bench/results/LATEST.json` and returns its path. */
+async function save(result: BenchmarkResult): Promise<string> {
+  const folder = join(projectRoot, 'bench/results');
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, 'LATEST.json');
+  await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
+  return file;
+}
+
+process.exitCode = await main(process.argv.slice(2));
