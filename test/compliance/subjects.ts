@@ -7,6 +7,7 @@ import { ConsistencyGroup } from '../../src/block/consistency-group.ts';
 import type { NodeDefinition } from '../../src/block/driver.ts';
 import { drivers } from '../../src/drivers/index.ts';
 import { type FolderPlace, TemporaryFolder } from '../support/temporary-folder.ts';
+import { nbdSubject } from './nbd-subject.ts';
 import type { Subject } from './subject.ts';
 
 const STOP_DEADLINE_MS = 5000;
@@ -116,4 +117,5 @@ export const subjects: readonly Subject[] = [
     }),
     { replicates: true },
   ),
+  nbdSubject,
 ];
