@@ -63,7 +63,7 @@ async function start(daemon: ColobusDaemon, image: string, options: ServeOptions
     'node-name': 'image',
     filename: image,
     'read-only': readOnly,
-    ...(options.forceShare === true ? { locking: 'off' } : {}),
+    'force-share': options.forceShare === true,
   });
   const server = await daemon.exports.startServer(address, { maxConnections });
   await daemon.exports.add({

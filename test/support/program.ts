@@ -37,6 +37,8 @@ export class Program implements AsyncDisposable {
       stdout: this.#stdout,
       stderr: this.#stderr,
     }));
+    // Whoever asks for the end is told that there was no start.
+    this.#ended.catch(() => {});
   }
 
   static start(file: string, args: readonly string[], options: { readonly cwd?: string } = {}): Program {

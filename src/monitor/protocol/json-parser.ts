@@ -119,5 +119,6 @@ function toNumber(text: string): JsonValue {
   const value = Number(text);
   if (Number.isSafeInteger(value) || !/^-?\d+$/.test(text)) return value;
   const exact = BigInt(text);
-  return exact >= MIN_INT64 && exact <= MAX_UINT64 ? exact : value;
+  const is64Bit = exact >= MIN_INT64 && exact <= MAX_UINT64;
+  return is64Bit && exact !== BigInt(value) ? exact : value;
 }
