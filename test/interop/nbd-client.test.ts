@@ -172,6 +172,15 @@ test('a frozen server fails calls by their deadline, and later ones at once', { 
   await assert.rejects(client.read(0, 512), { errno: ESHUTDOWN });
 });
 
+test('a client that was held up itself does not blame the server', async () => {
+  await using peer = await NbdPeer.nbdkit('memory', '1M');
+  await using client = await NbdClient.connect(unix(peer, { requestTimeoutMs: 200 }));
+  const write = client.write(0, Buffer.alloc(512));
+  await new Promise(resolve => setImmediate(resolve));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+  await write;
+});
+
 test('a killed server fails the calls in flight promptly', async () => {
   await using peer = await NbdPeer.nbdkit('--filter=delay', 'memory', '1M', 'delay-write=60');
   await using client = await NbdClient.connect(peer.uri());

@@ -113,9 +113,22 @@ test('the export is asked for by name', async () => {
 
 for (const [what, options, told] of [
   ['no server', { server: undefined }, /'server' is missing/],
-  ['a server of unknown type', { server: { type: 'fd', str: '3' } }, /server/],
-  ['a port that is none', { server: { type: 'inet', host: 'a', port: 'nbd' } }, /server\.port/],
-  ['a port out of range', { server: { type: 'inet', host: 'a', port: 65536 } }, /server\.port/],
+  [
+    'a server of unknown type',
+    { server: { type: 'fd', str: '3' } },
+    /'server.type': an address is of type inet or unix/,
+  ],
+  [
+    'a port that is none',
+    { server: { type: 'inet', host: 'a', port: 'nbd' } },
+    /'server.port': a port is a number from 1 to 65535/,
+  ],
+  ['a unix socket without path', { server: { type: 'unix' } }, /'server.path' is missing/],
+  [
+    'a port out of range',
+    { server: { type: 'inet', host: 'a', port: 65536 } },
+    /'server.port': a port is a number from 1 to 65535/,
+  ],
   ['a wish to reconnect', { 'reconnect-delay': 5 }, /'reconnect-delay': only 0 is supported/],
   ['an unknown option', { colour: 'red' }, /'colour' is unexpected/],
   ['TLS, which is not there yet', { 'tls-creds': 'tls0' }, /'tls-creds' is unexpected/],
@@ -159,6 +172,8 @@ test('a loss is told before the requests that it fails', async () => {
   order.push(`write: ${(await perform(backend, 'write', 512)).errno}`);
   assert.deepEqual(order, [`lost: ${ECONNRESET}`, `write: ${ECONNRESET}`, `write: ${ESHUTDOWN}`]);
   release(backend);
+  node.onLoss(() => order.push('told late'));
+  assert.equal(order.at(-1), 'told late');
 });
 
 test('an abort cuts the connection at once and tells of it', async () => {

@@ -12,7 +12,8 @@ import { type NbdOptions, nbdOptions } from './options.ts';
 export class NbdNode extends BlockNode {
   readonly #connection: NbdConnection;
   readonly #adapter: RequestAdapter;
-  readonly #lossHandlers: ((error: ColobusError) => void)[] = [];
+  readonly #lossHandlers = new Set<(error: ColobusError) => void>();
+  #loss: ColobusError | null = null;
 
   private constructor(connection: NbdConnection, adapter: RequestAdapter, options: NbdOptions, context: OpenContext) {
     super({
@@ -31,6 +32,7 @@ export class NbdNode extends BlockNode {
     this.#adapter = adapter;
     connection.onClose = error => {
       if (error === null) return;
+      this.#loss = error;
       context.logger.warn({ node: this.name, error: error.message }, 'An NBD connection was lost');
       for (const handler of this.#lossHandlers) handler(error);
     };
@@ -49,11 +51,15 @@ export class NbdNode extends BlockNode {
   }
 
   /**
-   * Calls `handler` once when the connection is lost or cut, before the requests that this fails complete. Closing the
-   * node is no loss.
+   * Calls `handler` once when the connection is lost or cut, before the requests that this fails complete; at once
+   * where it was lost already. Closing the node is no loss. Returns the function that takes the handler back.
    */
-  onLoss(handler: (error: ColobusError) => void): void {
-    this.#lossHandlers.push(handler);
+  onLoss(handler: (error: ColobusError) => void): () => void {
+    if (this.#loss !== null) handler(this.#loss);
+    else this.#lossHandlers.add(handler);
+    return () => {
+      this.#lossHandlers.delete(handler);
+    };
   }
 
   /** Cuts the connection: requests in flight fail, and so do all later ones. */
@@ -81,7 +87,8 @@ async function connect(options: NbdOptions, context: OpenContext): Promise<NbdCo
       clock: context.clock,
     });
   } catch (cause) {
-    throw new ColobusError(`Node '${context.nodeName}': ${messageOf(cause)}`, { cause });
+    const message = `Node '${context.nodeName}': ${messageOf(cause)}`;
+    throw cause instanceof UsageError ? new UsageError(message, { cause }) : new ColobusError(message, { cause });
   }
 }
 

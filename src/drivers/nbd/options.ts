@@ -5,29 +5,34 @@ import { NBD_MAX_STRING_BYTES } from '../../nbd/protocol/constants.ts';
 import type { NbdAddress } from '../../nbd/uri.ts';
 
 /** QEMU writes ports as strings. */
-const port = z.union([
-  z.int().min(1).max(65535),
-  z
-    .string()
-    .regex(/^\d{1,5}$/, 'a port is a number from 1 to 65535')
-    .transform(Number)
-    .pipe(z.int().min(1).max(65535)),
-]);
+const port = z
+  .union([z.int(), z.string()])
+  .refine(given => /^\d{1,5}$/.test(String(given)) && Number(given) >= 1 && Number(given) <= 65535, {
+    error: 'a port is a number from 1 to 65535',
+  })
+  .transform(Number);
 
-const inet = { type: z.literal('inet'), host: z.string().min(1), port };
-const unix = { type: z.literal('unix'), path: z.string().min(1) };
-/** The older form, with the address below `data`. */
-const nested = <Shape extends z.core.$ZodLooseShape>(type: string, shape: Shape) =>
-  z.strictObject({ type: z.literal(type), data: z.strictObject(shape) });
+/** QEMU's older form has the address below `data`. */
+const unnested = (given: unknown): unknown => {
+  const nested = z.strictObject({ type: z.string(), data: z.looseObject({}) }).safeParse(given);
+  return nested.success ? { ...nested.data.data, type: nested.data.type } : given;
+};
 
-const server = z.union([
-  z.strictObject(inet).transform((given): NbdAddress => ({ kind: 'inet', host: given.host, port: given.port })),
-  z.strictObject(unix).transform((given): NbdAddress => ({ kind: 'unix', path: given.path })),
-  nested('inet', { host: inet.host, port }).transform(
-    ({ data }): NbdAddress => ({ kind: 'inet', host: data.host, port: data.port }),
-  ),
-  nested('unix', { path: unix.path }).transform(({ data }): NbdAddress => ({ kind: 'unix', path: data.path })),
-]);
+const socketAddress = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('inet'), host: z.string().min(1), port }),
+    z.strictObject({ type: z.literal('unix'), path: z.string().min(1) }),
+  ],
+  { error: issue => (issue.code === 'invalid_union' ? 'an address is of type inet or unix' : undefined) },
+);
+
+const server = z
+  .preprocess(unnested, socketAddress)
+  .transform(
+    (given): NbdAddress =>
+      given.type === 'inet' ? { kind: 'inet', host: given.host, port: given.port } : { kind: 'unix', path: given.path },
+  );
 
 export type NbdOptions = {
   readonly server: NbdAddress;

@@ -39,7 +39,7 @@ import {
 } from '../protocol/constants.ts';
 import { decodeExportNameReply, exportNameReplyBytes } from '../protocol/export-name-reply.ts';
 import { CLIENT_FLAGS_BYTES, decodeGreeting, encodeClientFlags, GREETING_BYTES } from '../protocol/greeting.ts';
-import { decodeInfoReply } from '../protocol/info-reply.ts';
+import { decodeInfoReply, type InfoReply } from '../protocol/info-reply.ts';
 import { encodeInfoRequest } from '../protocol/info-request.ts';
 import { decodeListReply, type ListedExport } from '../protocol/list-reply.ts';
 import { decodeMetaContext, encodeMetaContextRequest, type MetaContext } from '../protocol/meta-context.ts';
@@ -52,8 +52,8 @@ import type { Wire } from './wire.ts';
 
 /** No reply to an option needs more data than this. */
 const MAX_REPLY_DATA_BYTES = 64 * 1024;
-/** Replies to one option, so that a server cannot keep a client listening. */
-const MAX_REPLIES = 65_536;
+/** All replies to one option together, so that a server cannot fill a client's memory. */
+const MAX_REPLIES_BYTES = 16 * 1024 * 1024;
 const MAX_ERROR_TEXT = 200;
 const NO_DATA = Buffer.alloc(0);
 
@@ -172,22 +172,19 @@ export class Handshake {
   }
 
   async #infoOf(option: number, exportName: string): Promise<ExportInfo> {
-    let size: { readonly sizeBytes: number; readonly flags: number } | null = null;
-    let blockSizes = DEFAULT_BLOCK_SIZES;
-    let description = '';
+    const infos: InfoReply[] = [];
     const data = encodeInfoRequest({ exportName, infos: [NBD_INFO_BLOCK_SIZE, NBD_INFO_DESCRIPTION] });
     await this.#option(option, data, `export '${printable(exportName)}'`, reply => {
-      if (reply.type !== NBD_REP_INFO) throw unexpected(reply, 'NBD_OPT_GO');
-      const info = decodeInfoReply(reply.data);
-      if (info.kind === 'export') size = info;
-      else if (info.kind === 'description') description = info.description;
-      else if (info.kind === 'block-size') {
-        blockSizes = checkedBlockSizes(info.minimum, info.preferred, info.maximum);
-      }
+      if (reply.type !== NBD_REP_INFO) throw unexpected(reply, option === NBD_OPT_GO ? 'NBD_OPT_GO' : 'NBD_OPT_INFO');
+      infos.push(decodeInfoReply(reply.data));
     });
-    if (size === null) throw new ProtocolError('The server accepted the export without telling its size');
-    const { sizeBytes, flags } = size as { readonly sizeBytes: number; readonly flags: number };
-    return exportInfo(exportName, description, sizeBytes, flags, blockSizes);
+    const size = infos.findLast(info => info.kind === 'export');
+    if (size === undefined) throw new ProtocolError('The server accepted the export without telling its size');
+    const description = infos.findLast(info => info.kind === 'description')?.description ?? '';
+    const sizes = infos.findLast(info => info.kind === 'block-size');
+    const blockSizes =
+      sizes === undefined ? DEFAULT_BLOCK_SIZES : checkedBlockSizes(sizes.minimum, sizes.preferred, sizes.maximum);
+    return exportInfo(exportName, description, size.sizeBytes, size.flags, blockSizes);
   }
 
   /** `#option` for what a client can do without: false where the server refused it, for whatever reason. */
@@ -204,7 +201,7 @@ export class Handshake {
   /** Sends an option and hands its replies to `each` until NBD_REP_ACK; throws OptionRefused where the server refuses. */
   async #option(option: number, data: Buffer, what: string, each: (reply: OptionReply) => void): Promise<void> {
     this.#wire.send(encodeOption(option, data));
-    for (let replies = 0; replies < MAX_REPLIES; replies++) {
+    for (let received = 0; received < MAX_REPLIES_BYTES; ) {
       const header = decodeOptionReplyHeader(await this.#reader.read(OPTION_REPLY_HEADER_BYTES), 0);
       if (header.option !== option) {
         throw new ProtocolError(`The server answered option ${header.option} when asked option ${option}`);
@@ -212,6 +209,7 @@ export class Handshake {
       if (header.length > MAX_REPLY_DATA_BYTES) {
         throw new ProtocolError(`The server announced ${header.length} bytes in reply to option ${option}`);
       }
+      received += OPTION_REPLY_HEADER_BYTES + header.length;
       const reply = { type: header.type, data: await this.#reader.read(header.length) };
       if (reply.type >= NBD_REP_FLAG_ERROR) throw refusal(reply, what);
       if (reply.type === NBD_REP_ACK) {
@@ -220,7 +218,7 @@ export class Handshake {
       }
       each(reply);
     }
-    throw new ProtocolError(`The server sent over ${MAX_REPLIES} replies to option ${option}`);
+    throw new ProtocolError(`The server sent over ${MAX_REPLIES_BYTES} bytes in reply to option ${option}`);
   }
 }
 

@@ -8,6 +8,7 @@
 import * as net from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { deferred, withDeadline } from '../../base/deadline.ts';
+import { ENOENT, errnoOf } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
 import { describeNbdAddress, type NbdAddress } from '../uri.ts';
 
@@ -106,10 +107,16 @@ function socketOptions(address: NbdAddress): net.NetConnectOpts {
 function cannotConnect(address: NbdAddress, cause: Error): ColobusError {
   const code = 'code' in cause ? String(cause.code) : '';
   const reason =
-    { ECONNREFUSED: 'connection refused', ENOENT: 'no such socket', EACCES: 'permission denied' }[code] ??
-    cause.message;
+    {
+      ECONNREFUSED: 'connection refused',
+      ENOENT: 'no such socket',
+      EACCES: 'permission denied',
+      ENOTFOUND: 'no such host',
+    }[code] ?? cause.message;
+  // The resolver's errors have numbers of their own, which are no errno.
+  const errno = 'syscall' in cause && cause.syscall === 'getaddrinfo' ? ENOENT : errnoOf(cause);
   return new ColobusError(
     `Cannot connect to the NBD server at ${describeNbdAddress(address)}: ${reason}; check the address and that the server runs`,
-    { cause },
+    { errno, cause },
   );
 }
