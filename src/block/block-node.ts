@@ -107,9 +107,10 @@ export abstract class BlockNode implements AsyncDisposable {
     return this.#failure;
   }
 
-  /** Calls `listener` once, when the node fails, before the requests in flight complete. */
+  /** Calls `listener` once, when the node fails, before the requests in flight complete; at once if it has failed. */
   onFailure(listener: (reason: string) => void): void {
-    this.#failureListeners.push(listener);
+    if (this.#failure === null) this.#failureListeners.push(listener);
+    else listener(this.#failure);
   }
 
   /** For the driver: the node can store nothing any more. Only the first call counts. */

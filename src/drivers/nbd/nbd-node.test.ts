@@ -166,25 +166,25 @@ test('a loss is told before the requests that it fails', async () => {
   await using graph = graphWithNbd();
   const node = await addNbd(graph, definition(unixAddress(server)));
   const order: string[] = [];
-  node.onLoss(error => order.push(`lost: ${error.errno}`));
+  node.onFailure(() => order.push('lost'));
   const backend = new BlockBackend("export 'test'", node, WRITE_EXCLUSIVE);
   order.push(`write: ${(await perform(backend, 'write', 512)).errno}`);
   order.push(`write: ${(await perform(backend, 'write', 512)).errno}`);
-  assert.deepEqual(order, [`lost: ${ECONNRESET}`, `write: ${ECONNRESET}`, `write: ${ESHUTDOWN}`]);
+  assert.deepEqual(order, ['lost', `write: ${ECONNRESET}`, `write: ${ESHUTDOWN}`]);
   release(backend);
-  node.onLoss(() => order.push('told late'));
+  node.onFailure(() => order.push('told late'));
   assert.equal(order.at(-1), 'told late');
 });
 
-test('an abort cuts the connection at once and tells of it', async () => {
+test('an abandoned node cuts its connection at once and tells of it', async () => {
   await using server = await ScriptedNbdServer.start(peer => peer.handshake(MIB));
   await using graph = graphWithNbd();
   const node = await addNbd(graph, definition(unixAddress(server)));
   const reasons: string[] = [];
-  node.onLoss(error => reasons.push(error.message));
+  node.onFailure(reason => reasons.push(reason));
   const backend = new BlockBackend("export 'test'", node, WRITE_EXCLUSIVE);
   const write = perform(backend, 'write', 512);
-  node.abort('forwarding has ended');
+  node.abandon('forwarding has ended');
   assert.deepEqual(reasons, ["Node 'remote': forwarding has ended"]);
   assert.equal((await write).errno, ECONNRESET);
   release(backend);
@@ -195,7 +195,7 @@ test('removing a node is no loss', async () => {
   await using graph = graphWithNbd();
   const node = await addNbd(graph, definition(unixAddress(peer)));
   const reasons: string[] = [];
-  node.onLoss(error => reasons.push(error.message));
+  node.onFailure(reason => reasons.push(reason));
   await graph.remove('remote');
   assert.deepEqual(reasons, []);
 });

@@ -12,8 +12,6 @@ import { type NbdOptions, nbdOptions } from './options.ts';
 export class NbdNode extends BlockNode {
   readonly #connection: NbdConnection;
   readonly #adapter: RequestAdapter;
-  readonly #lossHandlers = new Set<(error: ColobusError) => void>();
-  #loss: ColobusError | null = null;
 
   private constructor(connection: NbdConnection, adapter: RequestAdapter, options: NbdOptions, context: OpenContext) {
     super({
@@ -25,6 +23,7 @@ export class NbdNode extends BlockNode {
         requestAlignment: connection.export.minBlockBytes,
         maxTransferBytes: adapter.maxTransferBytes,
         fastZeroes: connection.export.canFastZero,
+        requestTimeoutMs: options['request-timeout'],
       },
       filename: formatNbdUri({ address: options.server, exportName: options.export, tls: false }),
     });
@@ -32,9 +31,8 @@ export class NbdNode extends BlockNode {
     this.#adapter = adapter;
     connection.onClose = error => {
       if (error === null) return;
-      this.#loss = error;
       context.logger.warn({ node: this.name, error: error.message }, 'An NBD connection was lost');
-      for (const handler of this.#lossHandlers) handler(error);
+      this.fail(error.message);
     };
   }
 
@@ -50,20 +48,8 @@ export class NbdNode extends BlockNode {
     return new NbdNode(connection, new RequestAdapter(connection), options, context);
   }
 
-  /**
-   * Calls `handler` once when the connection is lost or cut, before the requests that this fails complete; at once
-   * where it was lost already. Closing the node is no loss. Returns the function that takes the handler back.
-   */
-  onLoss(handler: (error: ColobusError) => void): () => void {
-    if (this.#loss !== null) handler(this.#loss);
-    else this.#lossHandlers.add(handler);
-    return () => {
-      this.#lossHandlers.delete(handler);
-    };
-  }
-
   /** Cuts the connection: requests in flight fail, and so do all later ones. */
-  abort(reason: string): void {
+  override abandon(reason: string): void {
     this.#connection.abort(new ColobusError(`Node '${this.name}': ${reason}`));
   }
 

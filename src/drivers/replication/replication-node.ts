@@ -265,7 +265,6 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
 
   /** Learns of the loss of a link at once, from whichever node below the copy has it. */
   #watch(remote: RemoteCopy, node: BlockNode): void {
-    remote.error ??= node.failure;
     node.onFailure(reason => {
       if (this.#forwarding) this.#endAllForwarding(reason);
       else remote.error ??= reason;
