@@ -66,7 +66,12 @@ test('the limits of the server are the limits of the node', async () => {
   await using peer = await NbdPeer.nbdkit('--filter=blocksize-policy', 'memory', '1M', ...sizes);
   await using graph = graphWithNbd();
   const node = await addNbd(graph, definition(unixAddress(peer)));
-  assert.deepEqual(node.limits, { requestAlignment: 512, maxTransferBytes: 65536, fastZeroes: true });
+  assert.deepEqual(node.limits, {
+    requestAlignment: 512,
+    maxTransferBytes: 65536,
+    fastZeroes: true,
+    requestTimeoutMs: 5000,
+  });
   const backend = new BlockBackend("export 'test'", node, WRITE_EXCLUSIVE);
   assert.equal((await perform(backend, 'write', 65536)).errno, 0);
   assert.equal((await perform(backend, 'write', 65536 + 512)).errno, EINVAL);
