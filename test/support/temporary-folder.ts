@@ -2,12 +2,11 @@
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildRoot } from './project.ts';
 
-/** On the file system of the checkout, or in memory (tmpfs). */
+/** On a disk, or in memory (tmpfs). Both paths are short: a unix socket's path has at most 107 bytes. */
 export type FolderPlace = 'disk' | 'memory';
 
-const PARENT: Readonly<Record<FolderPlace, string>> = { disk: buildRoot, memory: '/dev/shm' };
+const PARENT: Readonly<Record<FolderPlace, string>> = { disk: '/var/tmp', memory: '/dev/shm' };
 
 export class TemporaryFolder implements AsyncDisposable {
   readonly path: string;
