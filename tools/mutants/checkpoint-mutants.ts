@@ -1,0 +1,146 @@
+/** What breaks prepare, do and abort (design, section 6), and the take-over that closes the old primary out. */
+
+import type { Mutant } from './mutant.ts';
+
+const GROUP = 'src/block/consistency-group.js';
+const NODE = 'src/drivers/replication/replication-node.js';
+const BUFFER = 'src/drivers/colo-buffer/colo-buffer.js';
+const BUFFER_NODE = 'src/drivers/colo-buffer/colo-buffer-node.js';
+const PREPARE = 'src/monitor/commands/replication-checkpoint-prepare.js';
+const STOP = 'src/monitor/commands/replication-stop.js';
+const NODE_TEST = 'src/drivers/replication/replication-node.test.js';
+const VIEW = 'src/drivers/colo-buffer/colo-buffer-node.test.js';
+const MONITOR = 'test/scenarios/monitor.test.js';
+
+const rule = '6';
+
+export const checkpointMutants: readonly Mutant[] = [
+  {
+    rule,
+    breaks: 'a prepare does not await the writes in flight',
+    file: NODE,
+    search: 'if (this.#tracker.active > 0) {',
+    replace: 'if (false) {',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a prepared primary goes on forwarding',
+    file: NODE,
+    search: 'this.#holding = true;',
+    replace: '',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'writes that were held never go on',
+    file: NODE,
+    search: 'for (const mirrored of held)',
+    replace: 'for (const mirrored of [])',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a checkpoint vouches for a disk whose copies differ',
+    file: NODE,
+    search: 'if (!this.#dirty.isEmpty)',
+    replace: 'if (false)',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a checkpoint is taken after forwarding has ended',
+    file: NODE,
+    search: "if (this.#state !== 'running') {\n            refuse(",
+    replace: 'if (false) {\n            refuse(',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a hold that nobody resumes never ends',
+    file: GROUP,
+    search: 'this.#expired = n;',
+    replace: '',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a second prepare is taken while one is under way',
+    file: GROUP,
+    search: 'if (this.#preparing || this.#prepared !== null) {',
+    replace: 'if (false) {',
+    tests: [NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a checkpoint may have the number of an earlier one',
+    file: GROUP,
+    search: 'if (n <= this.#checkpoint) {',
+    replace: 'if (false) {',
+    tests: [MONITOR, NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a repeated do is refused',
+    file: GROUP,
+    search: 'if (n === this.#checkpoint && this.#prepared === null && !this.#ended)',
+    replace: 'if (false)',
+    tests: [MONITOR, VIEW],
+  },
+  {
+    rule,
+    breaks: 'a secondary prepares although it received another number of writes',
+    file: PREPARE,
+    search: 'if (received !== forwarded) {',
+    replace: 'if (false) {',
+    tests: [MONITOR],
+  },
+  {
+    rule,
+    breaks: 'do drops nothing',
+    file: BUFFER,
+    search: 'this.#running.dropped = true;',
+    replace: 'this.abort(); return;',
+    tests: [VIEW],
+  },
+  {
+    rule,
+    breaks: 'an abort forgets the originals of the prepared generation',
+    file: BUFFER,
+    search: 'this.#running.absorb(prepared);',
+    replace: '',
+    tests: [VIEW],
+  },
+  {
+    rule,
+    breaks: 'a checkpoint that is aborted or void is the last one',
+    file: GROUP,
+    search: 'this.#checkpoint = n;',
+    replace: 'this.#checkpoint = n + 1;',
+    tests: [MONITOR, NODE_TEST],
+  },
+  {
+    rule,
+    breaks: 'a take-over leaves the replica export open',
+    file: STOP,
+    search: 'await daemon.exports.closeWriters(group.nodes.map(backingOf), DEADLINE_MS);',
+    replace: '',
+    tests: [MONITOR],
+  },
+  {
+    rule,
+    breaks: 'a take-over goes on although somebody still writes the disk',
+    file: BUFFER_NODE,
+    search: 'if (writer !== undefined) {',
+    replace: 'if (false) {',
+    tests: [VIEW, MONITOR],
+  },
+  {
+    rule,
+    breaks: 'the image latest keeps the buffer',
+    file: BUFFER_NODE,
+    search: "if (image === 'latest') {\n            this.#endBuffering();",
+    replace: "if (image === 'latest') {",
+    tests: [MONITOR, VIEW],
+  },
+];

@@ -1,0 +1,14 @@
+/** All mutants, in the order of the rules. */
+
+import { blockMutants } from './block-mutants.ts';
+import { bufferMutants } from './buffer-mutants.ts';
+import { checkpointMutants } from './checkpoint-mutants.ts';
+import type { Mutant } from './mutant.ts';
+import { replicationMutants } from './replication-mutants.ts';
+
+export const mutants: readonly Mutant[] = [
+  ...blockMutants,
+  ...bufferMutants,
+  ...replicationMutants,
+  ...checkpointMutants,
+];
