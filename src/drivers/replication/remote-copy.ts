@@ -19,6 +19,8 @@ export class RemoteCopy implements RequestOwner {
   readonly index: number;
   /** Why the copy is lost; null while it is good. */
   error: string | null = null;
+  /** A REPLICATION_ERROR has told of its first request that failed. */
+  isFailureTold = false;
   readonly #onFlushError: (copy: RemoteCopy, errno: number) => void;
   /** Acknowledged and no flush sent since; and those that the flush in flight will cover. */
   #uncovered: DirtyBitmap;

@@ -13,7 +13,7 @@
 
 import type { Clock, Timer } from '../../base/clock.ts';
 import { type Deferred, deferred, withDeadline } from '../../base/deadline.ts';
-import { EBUSY, EIO, errnoName } from '../../base/errno.ts';
+import { EBUSY, EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
 import type { BlockEdge } from '../../block/block-edge.ts';
 import type { BlockEventSink } from '../../block/block-event.ts';
@@ -230,9 +230,13 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#reportError(this.#local.node, operation, offset, length, errno);
   }
 
+  /** The first failure of a copy is told; where its link was lost, forwarding has ended before that. */
   #forwardFailed(remote: RemoteCopy, operation: string, offset: number, length: number, errno: number): void {
+    if (!remote.isFailureTold && this.#state !== 'done') {
+      remote.isFailureTold = true;
+      this.#reportError(remote.edge.node, operation, offset, length, errno);
+    }
     if (!this.#forwarding) return;
-    this.#reportError(remote.edge.node, operation, offset, length, errno);
     const { name } = remote.edge.node;
     this.#endAllForwarding(`${operation} of ${length} bytes at ${offset} on '${name}' failed: ${errnoName(errno)}`);
   }
@@ -303,11 +307,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     const { pieceOffset, pieceLength } = mirrored;
     const operation = mirrored.isFlush ? 'flush' : 'write';
     const late = this.#remotes.find(remote => mirrored.waitsFor(remote.index));
-    if (late !== undefined) {
-      this.#endAllForwarding(
-        `${operation} of ${pieceLength} bytes at ${pieceOffset} on '${late.edge.node.name}' is late`,
-      );
-    }
+    if (late !== undefined) this.#forwardFailed(late, operation, pieceOffset, pieceLength, ETIMEDOUT);
     if (mirrored.isAnswered) return;
     // What is still out cannot be called back: its payload is kept until it returns, and while it is the local copy
     // its range stays locked.
