@@ -1,11 +1,8 @@
 /** Daemon: a real `colobus storage-daemon` process with a monitor, for tests and benchmarks. */
 
-import { watch } from 'node:fs/promises';
 import { join } from 'node:path';
 import { QmpClient } from '../../src/monitor/index.ts';
 import { Program, type ProgramEnd } from './program.ts';
-
-const START_MS = 20_000;
 
 export type DaemonOptions = {
   /** An existing folder for its sockets and pidfile; the caller removes it. */
@@ -35,8 +32,6 @@ export class Daemon implements AsyncDisposable {
     const { directory, name, args } = options;
     const monitorPath = join(directory, `${name}.qmp`);
     const pidfilePath = join(directory, `${name}.pid`);
-    const ready = new AbortController();
-    const pidfile = appearance(directory, `${name}.pid`, ready.signal);
     const program = Program.colobus([
       'storage-daemon',
       ...args,
@@ -45,16 +40,11 @@ export class Daemon implements AsyncDisposable {
       ...['--pidfile', pidfilePath],
     ]);
     try {
-      const ended = program.ended().then((end): never => {
-        throw new Error(`Daemon '${name}' ended with exit code ${end.exitCode}: ${end.stderr}`);
-      });
-      await Promise.race([pidfile, ended]);
+      await program.created(pidfilePath, `${program.pid}\n`);
       return new Daemon(program, await QmpClient.connect(monitorPath), monitorPath, pidfilePath);
     } catch (error) {
       await program[Symbol.asyncDispose]();
       throw error;
-    } finally {
-      ready.abort();
     }
   }
 
@@ -87,14 +77,6 @@ export class Daemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.qmp[Symbol.asyncDispose]();
     await this.#program[Symbol.asyncDispose]();
-  }
-}
-
-/** Resolves when `name` appears in `directory`. */
-async function appearance(directory: string, name: string, signal: AbortSignal): Promise<void> {
-  const deadline = AbortSignal.timeout(START_MS);
-  for await (const event of watch(directory, { signal: AbortSignal.any([signal, deadline]) })) {
-    if (event.filename === name) return;
   }
 }
 

@@ -2,7 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { existsSync, readFileSync, watch } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
 import { buildRoot } from './project.ts';
@@ -64,10 +65,22 @@ export class Program implements AsyncDisposable {
     const line = new Promise<string>(resolve => {
       this.#firstLine = resolve;
     });
-    const ended = this.ended().then((end): never => {
-      throw new Error(`It ended with exit code ${end.exitCode}: ${end.stderr}`);
+    return await Promise.race([line, this.#endedEarly()]);
+  }
+
+  /** Resolves when the file at `path` is there, with `content` if given; throws with its stderr where it ends before. */
+  async created(path: string, content?: string): Promise<void> {
+    const created = new Promise<void>(resolve => {
+      const watcher = watch(dirname(path), () => look());
+      const look = (): void => {
+        if (!existsSync(path) || (content !== undefined && readFileSync(path, 'utf8') !== content)) return;
+        watcher.close();
+        resolve();
+      };
+      look();
+      void this.#ended.finally(() => watcher.close()).catch(() => {});
     });
-    return await Promise.race([line, ended]);
+    await Promise.race([created, this.#endedEarly()]);
   }
 
   /** How it ended. */
@@ -77,6 +90,11 @@ export class Program implements AsyncDisposable {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  async #endedEarly(): Promise<never> {
+    const { exitCode, stderr } = await this.ended();
+    throw new Error(`Process ${this.pid} ended early with exit code ${exitCode}: ${stderr}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ColobusDaemon } from '../../daemon/colobus-daemon.ts';
+import { drivers } from '../../drivers/index.ts';
+import { StepRunner } from './steps.ts';
+
+let directory = '';
+before(() => {
+  directory = mkdtempSync(join(tmpdir(), 'colobus-steps-'));
+  writeFileSync(join(directory, 'disk.img'), '');
+  truncateSync(join(directory, 'disk.img'), 65536);
+  writeFileSync(join(directory, 'empty.img'), '');
+});
+after(() => rmSync(directory, { recursive: true }));
+
+/** Carries out options, `--` left out and DIR put in, in a daemon of their own. */
+async function carryOut(...options: readonly string[]): Promise<void> {
+  await using daemon = new ColobusDaemon({ drivers });
+  const runner = new StepRunner(daemon, drivers);
+  for (const option of options) {
+    const [name, text] = option.replaceAll('DIR', directory).split(/ (.*)/s) as ['blockdev', string];
+    await runner.run({ name, text });
+  }
+}
+
+const DISK = 'blockdev driver=file,node-name=disk,filename=DIR/disk.img';
+const SERVER = 'nbd-server addr.type=unix,addr.path=DIR/nbd';
+const CHARDEV = 'chardev socket,id=c,path=DIR/qmp,server=on,wait=off';
+
+const TAKEN: readonly (readonly string[])[] = [
+  [DISK, SERVER, 'export nbd,id=e,node-name=disk,name=x,description=y,writable=on'],
+  [DISK, SERVER, 'export {"type":"nbd","id":"e","node-name":"disk","writable":true}'],
+  ['blockdev {"driver":"null","node-name":"n","size":4096,"read-only":true}'],
+  ['blockdev null-co,node-name=n,size=1M,read-only=on,cache.direct=off,discard=unmap'],
+  ['nbd-server addr.type=inet,addr.host=127.0.0.1,addr.port=0,max-connections=10'],
+  [CHARDEV, 'monitor chardev=c,mode=control,pretty=off'],
+  [CHARDEV, 'monitor c'],
+  ['chardev socket,id=c,host=127.0.0.1,port=0,server=on,wait=off', 'monitor c'],
+];
+
+const REFUSED: readonly (readonly [options: readonly string[], says: RegExp])[] = [
+  [['blockdev driver=file,node-name=x,filename=DIR/none.img'], /Image '.*none\.img' does not exist; check/],
+  [['blockdev driver=file,node-name=x,filename=DIR'], /is a directory/],
+  [['blockdev driver=file,node-name=x,filename=DIR/empty.img'], /has length 0/],
+  [[`${DISK},sighs=1`], /Parameter 'sighs' is unexpected/],
+  [[`${DISK},read-only=maybe`], /Invalid parameter type for 'read-only', expected: boolean/],
+  [['blockdev driver=tape,node-name=x'], /Unknown driver 'tape'/],
+  [['blockdev driver=null,node-name=x,size=many'], /size/],
+  [['blockdev null,foo'], /Expected '=' after parameter 'foo'/],
+  [['blockdev {"driver":"null"'], /It is no JSON/],
+  [['blockdev {"driver":"null","node-name":"n","read-only":"on"}'], /Invalid parameter type for 'read-only'/],
+  [[DISK, DISK], /Duplicate nodes with node-name='disk'/],
+  [['export nbd,id=e,node-name=disk'], /Cannot find device='' nor node-name='disk'/],
+  [[DISK, 'export nbd,id=e,node-name=disk'], /NBD server not running/],
+  [[DISK, SERVER, 'export fuse,id=e,node-name=disk'], /Parameter 'type' does not accept value 'fuse'; it takes nbd/],
+  [[DISK, SERVER, 'export nbd,id=e,node-name=disk,writable=maybe'], /Invalid parameter type for 'writable'/],
+  [[SERVER, SERVER], /NBD server already running/],
+  [[`${SERVER},sighs=1`], /Parameter 'sighs' is unexpected/],
+  [['nbd-server addr.type=inet,addr.host=127.0.0.1'], /Parameter 'addr.port' is missing/],
+  [[`nbd-server addr.type=unix,addr.path=${'x'.repeat(108)}`], /has 108 bytes, more than the 107/],
+  [['nbd-server addr.type=unix,addr.path=DIR/disk.img'], /exists and is not a socket/],
+  [['nbd-server addr.type=unix,addr.path=DIR/none/nbd'], /folder of socket/],
+  [['chardev socket,id=c,path=DIR/qmp'], /add server=on/],
+  [['chardev socket,id=c,server=on'], /has no address/],
+  [['chardev socket,id=c,server=on,host=h,port=http'], /Port 'http' of chardev 'c' is not a number/],
+  [['chardev stdio,id=c'], /Parameter 'backend' does not accept value 'stdio'; it takes socket/],
+  [[CHARDEV, CHARDEV], /Chardev 'c' exists already/],
+  [['monitor c'], /chardev "c" not found/],
+  [[CHARDEV, 'monitor c', 'monitor c'], /chardev "c" not found/],
+  [[CHARDEV, 'monitor c,mode=readline'], /Parameter 'mode' does not accept value 'readline'/],
+  [[CHARDEV, 'monitor c,sighs=1'], /Parameter 'sighs' is unexpected/],
+];
+
+describe('the options of storage-daemon', () => {
+  for (const options of TAKEN) {
+    it(`take ${options.at(-1)} and leave nothing behind in the end`, async () => {
+      await carryOut(...options);
+      assert.deepEqual(readdirSync(directory).sort(), ['disk.img', 'empty.img']);
+    });
+  }
+
+  for (const [options, says] of REFUSED) {
+    it(`refuse ${(options.at(-1) ?? '').slice(0, 100)} and leave nothing behind`, async () => {
+      await assert.rejects(carryOut(...options), says);
+      assert.deepEqual(readdirSync(directory).sort(), ['disk.img', 'empty.img']);
+    });
+  }
+});
