@@ -21,8 +21,10 @@ import { formatAddress, type SocketAddress } from '../monitor/socket-address.ts'
 import { flushNode } from './flush-nodes.ts';
 import { version } from './version.ts';
 
+/** How long requests may take to return at the end; longer than an nbd node's default for its peer. */
+const DRAIN_DEADLINE_MS = 8000;
 /** How long each step of the shutdown may take before it is given up. */
-const STEP_DEADLINE_MS = 5000;
+const STEP_DEADLINE_MS = 15_000;
 const MAX_MONITORS = 16;
 
 /** Why a daemon ends, in the words of QEMU's SHUTDOWN event. */
@@ -98,10 +100,10 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
       // Writes that a prepared primary holds must go on, or the exports would wait for them.
       for (const group of this.replication.running()) if (group.prepared !== null) group.abort(group.prepared);
     });
-    await this.#step('exports', () => this.exports.close(STEP_DEADLINE_MS));
+    await this.#step('exports', () => this.exports.close(DRAIN_DEADLINE_MS));
     for (const node of this.graph.nodes()) {
       if (node.parents.size > 0) continue;
-      await this.#step(`node '${node.name}'`, () => flushNode(node, STEP_DEADLINE_MS, this.clock));
+      await this.#step(`node '${node.name}'`, () => flushNode(node, DRAIN_DEADLINE_MS, this.clock));
     }
     await this.#step('nodes', () => this.graph[Symbol.asyncDispose]());
     await this.#step('monitors', async () => {
