@@ -46,7 +46,7 @@ export class BlockEdge {
     this.role = role;
     this.node = node;
     this.#permissions = permissions;
-    this.#checkConflicts(permissions);
+    this.checkPermissions(permissions);
     node.parents.add(this);
   }
 
@@ -56,8 +56,28 @@ export class BlockEdge {
 
   /** Changes what this parent may do. Throws UsageError, and changes nothing, where another parent is in the way. */
   setPermissions(permissions: EdgePermissions): void {
-    this.#checkConflicts(permissions);
+    this.checkPermissions(permissions);
     this.#permissions = permissions;
+  }
+
+  /** Throws UsageError where `permissions` conflict with those of another parent. */
+  checkPermissions(permissions: EdgePermissions): void {
+    const { node } = this;
+    if (permissions.write && node.readOnly) {
+      throw new UsageError(`Node '${node.name}' is read-only; ${this.holder} cannot write to it`);
+    }
+    for (const other of node.parents) {
+      if (other === this) continue;
+      if (permissions.write && !other.permissions.shareWrite) {
+        throw new UsageError(
+          `Node '${node.name}' is in use by ${other.holder}, which does not share writing; ` +
+            `${this.holder} cannot write to it`,
+        );
+      }
+      if (other.permissions.write && !permissions.shareWrite) {
+        throw new UsageError(`Node '${node.name}' is written by ${other.holder}; ${this.holder} needs it for itself`);
+      }
+    }
   }
 
   detach(): void {
@@ -90,24 +110,5 @@ export class BlockEdge {
     }
     if (request.fastOnly && !node.limits.fastZeroes) return ENOTSUP;
     return 0;
-  }
-
-  #checkConflicts(permissions: EdgePermissions): void {
-    const { node } = this;
-    if (permissions.write && node.readOnly) {
-      throw new UsageError(`Node '${node.name}' is read-only; ${this.holder} cannot write to it`);
-    }
-    for (const other of node.parents) {
-      if (other === this) continue;
-      if (permissions.write && !other.permissions.shareWrite) {
-        throw new UsageError(
-          `Node '${node.name}' is in use by ${other.holder}, which does not share writing; ` +
-            `${this.holder} cannot write to it`,
-        );
-      }
-      if (other.permissions.write && !permissions.shareWrite) {
-        throw new UsageError(`Node '${node.name}' is written by ${other.holder}; ${this.holder} needs it for itself`);
-      }
-    }
   }
 }

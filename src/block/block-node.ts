@@ -125,7 +125,12 @@ export abstract class BlockNode implements AsyncDisposable {
     for (const edge of this.children.values()) edge.node.abandon(reason);
   }
 
-  /** Starts replicating as a member of `group`. Throws, having changed nothing, where the node is not in a state to. */
+  /** Throws where the node is not in a state to start replicating. */
+  checkStart(): void {
+    for (const edge of this.children.values()) edge.node.checkStart();
+  }
+
+  /** Starts replicating as a member of `group`, after `checkStart` of all its members. */
   startReplication(group: ConsistencyGroup): void {
     for (const edge of this.children.values()) edge.node.startReplication(group);
   }
@@ -164,9 +169,14 @@ export abstract class BlockNode implements AsyncDisposable {
     for (const edge of this.children.values()) edge.node.abortCheckpoint(checkpoint);
   }
 
-  /** Ends replication; with `image`, takes over with that image of the disk. */
-  async stopReplication(image: TakeOverImage | null, deadlineMs: number): Promise<void> {
-    for (const edge of this.children.values()) await edge.node.stopReplication(image, deadlineMs);
+  /** Throws where replication cannot be ended, or not with `image`. */
+  checkStop(image: TakeOverImage | null): void {
+    for (const edge of this.children.values()) edge.node.checkStop(image);
+  }
+
+  /** Ends replication, after `checkStop` of all members; with `image`, takes over with that image of the disk. */
+  stopReplication(image: TakeOverImage | null): void {
+    for (const edge of this.children.values()) edge.node.stopReplication(image);
   }
 
   /** Where replication stands, or null for a node that has no part in it. */

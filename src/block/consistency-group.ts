@@ -39,23 +39,15 @@ export class ConsistencyGroup {
   }
 
   /** Starts replication on all `nodes`, or on none and throws. */
-  static async start(nodes: readonly BlockNode[], clock: Clock, emit: BlockEventSink): Promise<ConsistencyGroup> {
+  static start(nodes: readonly BlockNode[], clock: Clock, emit: BlockEventSink): ConsistencyGroup {
     const roles = new Set(nodes.map(roleOf));
     const [role] = roles;
     if (role === undefined || roles.size > 1) {
       throw new UsageError('Nodes that replicate together are all primary or all secondary; name one kind');
     }
+    for (const node of nodes) node.checkStart();
     const group = new ConsistencyGroup(nodes, role, clock, emit);
-    const started: BlockNode[] = [];
-    try {
-      for (const node of nodes) {
-        node.startReplication(group);
-        started.push(node);
-      }
-    } catch (error) {
-      for (const node of started) await node.stopReplication(null, 0);
-      throw error;
-    }
+    for (const node of nodes) node.startReplication(group);
     return group;
   }
 
@@ -154,11 +146,17 @@ export class ConsistencyGroup {
     this.#leavePrepared();
   }
 
-  /** Ends replication; with `image`, takes over with it. Can be tried again where it throws or its commit failed. */
-  async stop(image: TakeOverImage | null, deadlineMs: number): Promise<void> {
-    if (this.nodes.every(node => node.replicationStatus()?.state !== 'failed')) this.#refuseEnded();
+  /**
+   * Ends replication of all nodes, or of none and throws; with `image`, takes over with it. A take-over whose commit
+   * failed can be tried again.
+   */
+  stop(image: TakeOverImage | null): void {
+    const failed = this.nodes.filter(node => node.replicationStatus()?.state === 'failed');
+    if (failed.length === 0) this.#refuseEnded();
+    const nodes = this.#ended ? failed : this.nodes;
+    for (const node of nodes) node.checkStop(image);
     if (this.#prepared !== null) this.abort(this.#prepared);
-    for (const node of this.nodes) await node.stopReplication(image, deadlineMs);
+    for (const node of nodes) node.stopReplication(image);
     this.#ended = true;
   }
 

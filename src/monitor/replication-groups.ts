@@ -25,13 +25,13 @@ export class ReplicationGroups {
   }
 
   /** Starts replication of the named nodes as one group, or of none and throws. */
-  async start(names: readonly string[]): Promise<void> {
+  start(names: readonly string[]): void {
     const nodes = this.#resolve(names);
     for (const node of nodes) {
       const group = this.#groups.get(node);
       if (group !== undefined && !group.hasEnded) throw new UsageError(`Replication of node '${node.name}' is running`);
     }
-    const group = await ConsistencyGroup.start(nodes, this.#clock, this.#emit);
+    const group = ConsistencyGroup.start(nodes, this.#clock, this.#emit);
     for (const node of nodes) this.#groups.set(node, group);
   }
 

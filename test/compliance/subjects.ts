@@ -10,8 +10,6 @@ import { type FolderPlace, TemporaryFolder } from '../support/temporary-folder.t
 import { nbdSubject } from './nbd-subject.ts';
 import type { Subject } from './subject.ts';
 
-const STOP_DEADLINE_MS = 5000;
-
 /** Describes a node of `lengthBytes`; `path` makes the path of a sparse file of some length. */
 type Describe = (
   lengthBytes: number,
@@ -46,11 +44,11 @@ function graphSubject(
       const graph = new BlockGraph({ drivers, clock });
       const node = await graph.add({ ...definition, 'node-name': 'disk', 'read-only': readOnly });
       const replicates = (traits.replicates ?? false) && !readOnly;
-      const group = replicates ? await ConsistencyGroup.start([node], clock, () => {}) : null;
+      const group = replicates ? ConsistencyGroup.start([node], clock, () => {}) : null;
       return {
         node,
         async [Symbol.asyncDispose]() {
-          await group?.stop(null, STOP_DEADLINE_MS);
+          group?.stop(null);
           await graph[Symbol.asyncDispose]();
           await folder[Symbol.asyncDispose]();
         },

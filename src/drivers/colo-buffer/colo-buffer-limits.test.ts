@@ -42,7 +42,7 @@ class Rig implements AsyncDisposable {
     });
     const disk = (await graph.add({ driver: 'simulated', 'node-name': 'disk' })) as SimulatedDisk;
     const buffer = await graph.add({ driver: 'colo-buffer', 'node-name': 'buffer', backing: 'disk', ...options });
-    const group = await ConsistencyGroup.start([buffer], new SimulatedClock(), () => {});
+    const group = ConsistencyGroup.start([buffer], new SimulatedClock(), () => {});
     return new Rig(graph, disk, group, events);
   }
 

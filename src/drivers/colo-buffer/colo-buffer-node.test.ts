@@ -95,7 +95,7 @@ class Bench {
       granularity: GRANULARITY,
       ...options,
     });
-    const group = await ConsistencyGroup.start([node], new SimulatedClock(), () => {});
+    const group = ConsistencyGroup.start([node], new SimulatedClock(), () => {});
     return new Bench(graph, disk as SimulatedDisk, node as ColoBufferNode, group);
   }
 
@@ -126,7 +126,7 @@ class Bench {
     if (image === 'latest') this.#modelView = Buffer.from(this.#modelDisk);
     this.#replica.close();
     this.#replica.detach();
-    await this.group.stop(image, 1000);
+    this.group.stop(image);
     if (image === 'checkpoint') {
       const commit = this.node.commit({ pausePoint: async () => {}, progress: () => {} });
       let ended = false;

@@ -122,7 +122,7 @@ export class ColoBufferNode extends BlockNode {
 
   // --- replication ------------------------------------------------------------------------------------------------
 
-  override startReplication(group: ConsistencyGroup): void {
+  override checkStart(): void {
     if (this.#state !== 'none') {
       throw new ColobusError(`Node '${this.name}' has been replicating; add a new node to start again`);
     }
@@ -132,6 +132,9 @@ export class ColoBufferNode extends BlockNode {
         `Node '${this.#backing.node.name}' is being written by ${busy.name}; start the secondary before the primary`,
       );
     }
+  }
+
+  override startReplication(group: ConsistencyGroup): void {
     this.#group = group;
     this.#backing.node.addBeforeWriteNotifier(this.#copier);
     this.#setState('running', 'started');
@@ -158,33 +161,35 @@ export class ColoBufferNode extends BlockNode {
     this.#buffer.abort();
   }
 
-  /**
-   * `latest` and a plain stop drop the buffer at once. `checkpoint` begins the commit, which `commit` carries out.
-   * Throws, having changed nothing, where the image is not available or the primary could still write.
-   */
-  override async stopReplication(image: TakeOverImage | null): Promise<void> {
+  /** Refuses where the image is not available or the primary could still write. */
+  override checkStop(image: TakeOverImage | null): void {
     if (this.#state !== 'running' && this.#state !== 'failed') {
       throw new ColobusError(`Node '${this.name}' cannot stop replication: its state is ${this.#state}`);
     }
-    if (image === null) {
-      this.#endBuffering();
-      this.#setState('done', 'stopped');
-      return;
-    }
+    if (image === null) return;
     const { available, reason } = this.#images()[image];
     if (!available) throw new ColobusError(`Image ${image} of node '${this.name}' is not available: ${reason}`);
     const [writer] = this.rootsToQuiesce();
     if (writer !== undefined) {
       throw new UsageError(`Node '${this.#backing.node.name}' is still written by ${writer.name}; close that first`);
     }
-    this.#backing.setPermissions(WRITE_EXCLUSIVE);
-    if (image === 'latest') {
-      this.#endBuffering();
-      this.#setState('done', 'took over with image latest');
-    } else {
-      this.#backing.node.removeBeforeWriteNotifier(this.#copier);
+    this.#backing.checkPermissions(WRITE_EXCLUSIVE);
+  }
+
+  /**
+   * `latest` and a plain stop drop the buffer at once, and requests go to the disk. `checkpoint` begins the commit,
+   * which `commit` carries out.
+   */
+  override stopReplication(image: TakeOverImage | null): void {
+    this.#backing.node.removeBeforeWriteNotifier(this.#copier);
+    if (image !== null) this.#backing.setPermissions(WRITE_EXCLUSIVE);
+    if (image === 'checkpoint') {
       this.#setState('failover', 'commits image checkpoint');
+      return;
     }
+    this.#buffer.abort();
+    this.#buffer.dropAll();
+    this.#setState('done', image === null ? 'stopped' : 'took over with image latest');
   }
 
   /** Merges the buffer into the disk after a stop with image `checkpoint`. Throws where that fails; can be repeated. */
@@ -245,7 +250,7 @@ export class ColoBufferNode extends BlockNode {
           checkpoint: { available: true },
         };
       case 'none': {
-        const images = unavailable('replication has not started');
+        const images = unavailable('replication has not started since the daemon did');
         return { latest: images, checkpoint: images };
       }
       default: {
@@ -253,12 +258,6 @@ export class ColoBufferNode extends BlockNode {
         return { latest: images, checkpoint: images };
       }
     }
-  }
-
-  #endBuffering(): void {
-    this.#backing.node.removeBeforeWriteNotifier(this.#copier);
-    this.#buffer.abort();
-    this.#buffer.dropAll();
   }
 
   #setState(state: ReplicationState, reason: string): void {

@@ -325,7 +325,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
 
   // --- replication ------------------------------------------------------------------------------------------------
 
-  override startReplication(group: ConsistencyGroup): void {
+  override checkStart(): void {
     if (this.#state !== 'none') {
       throw new ColobusError(`Node '${this.name}' has been replicating; add a new node to start again`, {
         errno: EBUSY,
@@ -335,6 +335,9 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     if (lost !== undefined) {
       throw new ColobusError(`Node '${lost.edge.node.name}' is not connected: ${lost.error}; add it anew`);
     }
+  }
+
+  override startReplication(group: ConsistencyGroup): void {
     this.#group = group;
     this.#forwarding = true;
     this.#setState('running', 'started');
@@ -368,11 +371,12 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#unhold();
   }
 
-  override async stopReplication(image: TakeOverImage | null): Promise<void> {
-    if (image !== null) {
-      throw new UsageError(`Node '${this.name}' is the primary; fail over on the secondary`);
-    }
-    if (this.#state === 'none') return;
+  override checkStop(image: TakeOverImage | null): void {
+    if (image !== null) throw new UsageError(`Node '${this.name}' is the primary; fail over on the secondary`);
+  }
+
+  /** The guest goes on with the local disk: what it writes from now on is dirty. */
+  override stopReplication(): void {
     this.#forwarding = false;
     for (const remote of this.#remotes) remote.lose('replication was stopped', this.#dirty);
     this.#setState('done', 'stopped');

@@ -8,6 +8,6 @@ export const replicationStart: Command = defineCommand({
   summary: 'Starts replication: of replication nodes on the primary, of colo-buffer nodes on the secondary',
   arguments: z.strictObject({ nodes: z.array(z.string()) }),
   run: async ({ nodes }, daemon) => {
-    await daemon.replication.start(nodes);
+    daemon.replication.start(nodes);
   },
 });

@@ -28,7 +28,7 @@ export const replicationStop: Command = defineCommand({
     if (args.failover !== true) {
       if (args.image !== undefined) throw new UsageError("Parameter 'image' is only for a failover; add failover true");
       if (jobId !== undefined) throw new UsageError("Parameter 'job-id' is only for a failover; add failover true");
-      await group.stop(null, DEADLINE_MS);
+      group.stop(null);
     } else {
       if (args.image === undefined) throw new UsageError("Parameter 'image' is missing");
       await takeOver(group, args.image, jobId, daemon);
@@ -47,7 +47,7 @@ async function takeOver(
   const jobIds = image === 'checkpoint' ? commitJobIds(group.nodes, jobId) : [];
   for (const id of jobIds) daemon.jobs.checkId(id);
   await daemon.exports.closeWriters(group.nodes.map(backingOf), DEADLINE_MS);
-  await group.stop(image, DEADLINE_MS);
+  group.stop(image);
   for (const [index, id] of jobIds.entries()) startCommitJob(daemon.jobs, group.nodes[index] as BlockNode, { id });
 }
 
