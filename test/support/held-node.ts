@@ -36,6 +36,11 @@ export class HeldNode extends BlockNode {
   /** Completes the requests that are held, and from now on all at once. */
   letGo(): void {
     this.holding = false;
+    this.completeHeld();
+  }
+
+  /** Completes the requests that are held; those they lead to are held again. */
+  completeHeld(): void {
     for (const request of this.held.splice(0)) this.#carryOut(request);
   }
 

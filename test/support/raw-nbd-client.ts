@@ -12,14 +12,17 @@ const PATIENCE_MS = 5000;
 
 export class RawNbdClient implements Disposable {
   readonly socket: Socket;
-  #received: Buffer = Buffer.alloc(0);
+  /** What arrived and was not read, in pieces. */
+  #pieces: Buffer[] = [];
+  #arrived = 0;
   #ended = false;
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', chunk => {
-      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#pieces.push(chunk);
+      this.#arrived += chunk.length;
       this.#wake();
     });
     for (const event of ['end', 'close', 'error']) {
@@ -57,19 +60,25 @@ export class RawNbdClient implements Disposable {
 
   /** The next `bytes`; throws where the server ends before or stays silent. */
   async read(bytes: number): Promise<Buffer> {
-    while (this.#received.length < bytes) {
-      if (this.#ended) throw new Error(`The server ended after ${this.#received.length} of ${bytes} bytes`);
+    while (this.#arrived < bytes) {
+      if (this.#ended) throw new Error(`The server ended after ${this.#arrived} of ${bytes} bytes`);
       await this.#news(`${bytes} bytes`);
     }
-    const read = this.#received.subarray(0, bytes);
-    this.#received = this.#received.subarray(bytes);
-    return read;
+    this.#arrived -= bytes;
+    const taken: Buffer[] = [];
+    for (let missing = bytes; missing > 0; ) {
+      const piece = this.#pieces.shift() as Buffer;
+      taken.push(piece.subarray(0, missing));
+      if (piece.length > missing) this.#pieces.unshift(piece.subarray(missing));
+      missing -= Math.min(missing, piece.length);
+    }
+    return Buffer.concat(taken);
   }
 
   /** Waits for the server to end the connection; gives what it sent before. */
   async readToEnd(): Promise<Buffer> {
     while (!this.#ended) await this.#news('the end of the connection');
-    return this.#received;
+    return Buffer.concat(this.#pieces);
   }
 
   /** Sends an option and reads its replies up to the last one. */

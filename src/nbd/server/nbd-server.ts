@@ -26,26 +26,20 @@ export type NbdServerOptions = {
 };
 
 export class NbdServer implements AsyncDisposable, ExportDirectory {
-  readonly address: NbdAddress;
   readonly #listener: Server;
   readonly #options: NbdServerOptions;
-  readonly #removePath: () => Promise<void>;
+  #address: NbdAddress;
+  #removePath: () => Promise<void> = async () => {};
   readonly #exports = new Map<string, NbdExport>();
   readonly #connections = new Set<NbdConnection>();
   #stopped: Promise<void> | null = null;
 
-  private constructor(
-    listener: Server,
-    address: NbdAddress,
-    options: NbdServerOptions,
-    removePath: () => Promise<void>,
-  ) {
+  private constructor(listener: Server, address: NbdAddress, options: NbdServerOptions) {
     this.#listener = listener;
-    this.address = address;
+    this.#address = address;
     this.#options = options;
-    this.#removePath = removePath;
+    // Before it listens: a client may connect in the moment in which the address appears.
     listener.on('connection', socket => this.#accept(socket));
-    listener.on('error', error => this.#logger.error({ error }, 'NBD server cannot accept a connection'));
   }
 
   /**
@@ -54,16 +48,24 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
    */
   static async listen(address: NbdAddress, options: NbdServerOptions = {}): Promise<NbdServer> {
     const listener = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true });
+    const server = new NbdServer(listener, address, options);
     if ('path' in address) {
-      const removePath = await listenOnPath(listener, address.path);
-      return new NbdServer(listener, address, options, removePath);
+      server.#removePath = await listenOnPath(listener, address.path);
+    } else {
+      await listening(listener, { host: address.host, port: address.port }).catch(cause => {
+        throw explainTcpError(address.host, address.port, cause);
+      });
+      const bound = listener.address();
+      if (bound === null || typeof bound === 'string') throw new ColobusError('The listener has no TCP address');
+      server.#address = { host: address.host, port: bound.port };
     }
-    await listening(listener, { host: address.host, port: address.port }).catch(cause => {
-      throw explainTcpError(address.host, address.port, cause);
-    });
-    const bound = listener.address();
-    if (bound === null || typeof bound === 'string') throw new ColobusError('The listener has no TCP address');
-    return new NbdServer(listener, { host: address.host, port: bound.port }, options, async () => {});
+    listener.on('error', error => server.#logger.error({ error }, 'NBD server cannot accept a connection'));
+    return server;
+  }
+
+  /** Where it listens; the port is the one it got. */
+  get address(): NbdAddress {
+    return this.#address;
   }
 
   /** How many clients are connected, those in the handshake included. */
@@ -74,7 +76,8 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
   /** The NBD URI of an export of this server. */
   uri(exportName: string): string {
     const name = encodeURIComponent(exportName);
-    if ('path' in this.address) return `nbd+unix:///${name}?socket=${encodeURI(this.address.path)}`;
+    if ('path' in this.address)
+      return `nbd+unix:///${name}?socket=${encodeURIComponent(this.address.path).replaceAll('%2F', '/')}`;
     const { host, port } = this.address;
     return `nbd://${host.includes(':') ? `[${host}]` : host}:${port}/${name}`;
   }
