@@ -1,5 +1,5 @@
 /**
- * Checkpointer: takes checkpoints of a pair under load, by the sequence of commands that docs/qmp.md gives an operator.
+ * Checkpointer: takes checkpoints of a pair under load, by the commands an operator sends to the two monitors.
  *
  *   primary prepare → secondary prepare → primary resume → secondary do
  *   └────────────── pause of new writes ─────────────┘
@@ -28,8 +28,9 @@ export type CheckpointerOptions = {
 export class Checkpointer {
   /** From sending the primary's prepare to the answer to its resume, for each checkpoint. */
   readonly pausesMs: number[] = [];
-  /** Originals that the buffer held at its last checkpoint or since. */
+  /** Originals in the buffer when it was last looked at, and the most there have been. */
   bufferBytes = 0;
+  peakBufferBytes = 0;
   /** Attempts that a host refused and that were aborted on both. */
   refused = 0;
   readonly #options: CheckpointerOptions;
@@ -51,7 +52,7 @@ export class Checkpointer {
     const startMs = performance.now();
     for (let next = 1; next * CHECKPOINT_INTERVAL_MS < durationMs; next++) {
       await this.#wait(startMs + (next - 0.5) * CHECKPOINT_INTERVAL_MS);
-      this.bufferBytes = await this.#originalBytes();
+      await this.#lookAtBuffer();
       await this.#wait(startMs + next * CHECKPOINT_INTERVAL_MS);
       await this.#attempt();
     }
@@ -79,7 +80,8 @@ export class Checkpointer {
     const cut = await this.#prepareAndResume(checkpoint);
     this.pausesMs.push(performance.now() - startMs);
     // Prepared, the secondary puts what the primary overwrites now into the next generation: this one is complete.
-    this.#preservedBytes += await this.#originalBytes();
+    await this.#lookAtBuffer();
+    this.#preservedBytes += this.bufferBytes;
     view.mayBecome(cut.content);
     await pair.beta.execute('replication-checkpoint-do', { nodes: SECONDARY_NODES, checkpoint });
     view.became(cut.content);
@@ -110,10 +112,11 @@ export class Checkpointer {
     }
   }
 
-  async #originalBytes(): Promise<number> {
+  async #lookAtBuffer(): Promise<void> {
     type Status = { readonly buffer: { readonly 'original-bytes': number } };
     const [status] = await this.#options.pair.beta.execute<Status[]>('query-replication');
-    return status?.buffer['original-bytes'] ?? 0;
+    this.bufferBytes = status?.buffer['original-bytes'] ?? 0;
+    this.peakBufferBytes = Math.max(this.peakBufferBytes, this.bufferBytes);
   }
 
   async #wait(untilMs: number): Promise<void> {

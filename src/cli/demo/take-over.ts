@@ -5,8 +5,8 @@
  *   └──────────────────────────────────── killToWriteMs ───────────────────────────────────┘
  */
 
-import type { TakeOverImage } from '../../block/replication-status.ts';
 import { ColobusError } from '../../base/errors.ts';
+import type { TakeOverImage } from '../../block/replication-status.ts';
 import { NbdClient } from '../../nbd/client/index.ts';
 import { BLOCK_BYTES, writeStamp } from './block-stamp.ts';
 import type { BlockWriter } from './block-writer.ts';
