@@ -10,6 +10,8 @@ const WRITE = 'src/drivers/colo-buffer/standby-write.js';
 const COMMIT = 'src/drivers/colo-buffer/buffer-commit.js';
 const VIEW = 'src/drivers/colo-buffer/colo-buffer-node.test.js';
 const LIMITS = 'src/drivers/colo-buffer/colo-buffer-limits.test.js';
+const HOLES = 'src/drivers/colo-buffer/colo-buffer-holes.test.js';
+const TAKE_OVER = 'src/drivers/colo-buffer/take-over.test.js';
 const DIFFERENTIAL = 'test/differential/differential.test.js';
 
 export const bufferMutants: readonly Mutant[] = [
@@ -51,7 +53,7 @@ export const bufferMutants: readonly Mutant[] = [
     file: COPIER,
     search: ': Math.floor(extentEnd / granularity);',
     replace: ': Math.ceil(extentEnd / granularity);',
-    tests: [VIEW],
+    tests: [HOLES],
   },
   {
     rule: 'B1',
@@ -59,7 +61,7 @@ export const bufferMutants: readonly Mutant[] = [
     file: COPIER,
     search: '(flags & EXTENT_ZERO) !== 0 &&',
     replace: 'false &&',
-    tests: [LIMITS, VIEW],
+    tests: [HOLES],
   },
   {
     rule: 'B2',
@@ -83,7 +85,7 @@ export const bufferMutants: readonly Mutant[] = [
     file: WRITE,
     search: 'this.#generation.putZeroes(chunk, wholeEnd, true);',
     replace: 'this.#generation.putZeroes(chunk, wholeEnd, false);',
-    tests: [VIEW],
+    tests: [HOLES],
   },
   {
     rule: 'B3',
@@ -99,7 +101,7 @@ export const bufferMutants: readonly Mutant[] = [
     file: GENERATION,
     search: 'if (own) {',
     replace: 'if (true) {',
-    tests: [VIEW],
+    tests: [HOLES],
   },
   {
     rule: 'B4',
@@ -143,10 +145,13 @@ export const bufferMutants: readonly Mutant[] = [
   },
   {
     rule: 'B6',
-    breaks: 'a standby write whose generation was dropped takes effect',
+    breaks: 'a standby write whose generation was dropped takes effect in the next one',
     file: WRITE,
-    search: 'if (this.#errno === 0 && !this.#generation.dropped && this.#generation.invalid === null)',
-    replace: 'if (this.#errno === 0 && this.#generation.invalid === null)',
+    search: 'if (this.#errno === 0 && !this.#generation.dropped',
+    replace:
+      'if (this.#generation.dropped) { this.#buffer.unpin(this.#generation); ' +
+      'this.#generation = this.#buffer.running; this.#buffer.pin(this.#generation); }\n        ' +
+      'if (this.#errno === 0 && !this.#generation.dropped',
     tests: [VIEW],
   },
   {
@@ -211,7 +216,7 @@ export const bufferMutants: readonly Mutant[] = [
     file: READ,
     search: 'const errno = generation.invalid === null ? this.#errno : EIO;',
     replace: 'const errno = this.#errno;',
-    tests: [LIMITS, VIEW],
+    tests: [TAKE_OVER],
   },
   {
     rule: 'B8',

@@ -10,7 +10,8 @@ const PREPARE = 'src/monitor/commands/replication-checkpoint-prepare.js';
 const STOP = 'src/monitor/commands/replication-stop.js';
 const NODE_TEST = 'src/drivers/replication/replication-node.test.js';
 const VIEW = 'src/drivers/colo-buffer/colo-buffer-node.test.js';
-const MONITOR = 'test/scenarios/monitor.test.js';
+const COMMANDS = 'test/scenarios/replication-commands.test.js';
+const TAKE_OVER = 'src/drivers/colo-buffer/take-over.test.js';
 
 const rule = '6';
 
@@ -77,7 +78,7 @@ export const checkpointMutants: readonly Mutant[] = [
     file: GROUP,
     search: 'if (n <= this.#checkpoint) {',
     replace: 'if (false) {',
-    tests: [MONITOR, NODE_TEST],
+    tests: [TAKE_OVER],
   },
   {
     rule,
@@ -85,7 +86,7 @@ export const checkpointMutants: readonly Mutant[] = [
     file: GROUP,
     search: 'if (n === this.#checkpoint && this.#prepared === null && !this.#ended)',
     replace: 'if (false)',
-    tests: [MONITOR, VIEW],
+    tests: [TAKE_OVER],
   },
   {
     rule,
@@ -93,7 +94,7 @@ export const checkpointMutants: readonly Mutant[] = [
     file: PREPARE,
     search: 'if (received !== forwarded) {',
     replace: 'if (false) {',
-    tests: [MONITOR],
+    tests: [COMMANDS],
   },
   {
     rule,
@@ -117,7 +118,7 @@ export const checkpointMutants: readonly Mutant[] = [
     file: GROUP,
     search: 'this.#checkpoint = n;',
     replace: 'this.#checkpoint = n + 1;',
-    tests: [MONITOR, NODE_TEST],
+    tests: [NODE_TEST],
   },
   {
     rule,
@@ -125,7 +126,7 @@ export const checkpointMutants: readonly Mutant[] = [
     file: STOP,
     search: 'await daemon.exports.closeWriters(group.nodes.map(backingOf), DEADLINE_MS);',
     replace: '',
-    tests: [MONITOR],
+    tests: [COMMANDS],
   },
   {
     rule,
@@ -133,14 +134,14 @@ export const checkpointMutants: readonly Mutant[] = [
     file: BUFFER_NODE,
     search: 'if (writer !== undefined) {',
     replace: 'if (false) {',
-    tests: [VIEW, MONITOR],
+    tests: [TAKE_OVER],
   },
   {
     rule,
     breaks: 'the image latest keeps the buffer',
     file: BUFFER_NODE,
-    search: "if (image === 'latest') {\n            this.#endBuffering();",
-    replace: "if (image === 'latest') {",
-    tests: [MONITOR, VIEW],
+    search: 'this.#buffer.dropAll();',
+    replace: '',
+    tests: [TAKE_OVER],
   },
 ];

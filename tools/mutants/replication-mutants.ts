@@ -7,6 +7,7 @@ const MIRRORED = 'src/drivers/replication/mirrored-request.js';
 const REMOTE = 'src/drivers/replication/remote-copy.js';
 const TRACKER = 'src/block/overlap-tracker.js';
 const NODE_TEST = 'src/drivers/replication/replication-node.test.js';
+const REMOTE_TEST = 'src/drivers/replication/remote-copy.test.js';
 const TRACKER_TEST = 'src/block/overlap-tracker.test.js';
 
 const rule = '5';
@@ -148,7 +149,7 @@ export const replicationMutants: readonly Mutant[] = [
     file: REMOTE,
     search: 'this.#isFlushing = false;\n        this.#covering.clear();',
     replace: 'this.#isFlushing = false;\n        this.#uncovered.clear();\n        this.#covering.clear();',
-    tests,
+    tests: [REMOTE_TEST],
   },
   {
     rule,
@@ -172,7 +173,7 @@ export const replicationMutants: readonly Mutant[] = [
     file: REMOTE,
     search: 'this.#onFlushError(this, errno);',
     replace: ';',
-    tests,
+    tests: [REMOTE_TEST],
   },
   {
     rule,

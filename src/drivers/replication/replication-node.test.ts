@@ -362,8 +362,12 @@ test('replication does not start over a lost link', async () => {
 test('a prepare awaits the writes in flight and delays new ones until the resume', async () => {
   const rig = await Rig.open();
   const before = rig.submit('write', 0, CHUNK);
-  const preparing = rig.group.prepare(1, 1000);
-  await Promise.resolve();
+  let isPrepared = false;
+  const preparing = rig.group.prepare(1, 1000).then(() => {
+    isPrepared = true;
+  });
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(isPrepared, false);
   const held = rig.submit('write', GRANULE, CHUNK);
   rig.disk.local.settle();
   rig.disk.remote.settle();
