@@ -95,7 +95,7 @@ test('a primary that dies by another hand fails the demo in one line, with nothi
   const [alpha] = await demo.hosts();
   process.kill(alpha, 'SIGKILL');
   assert.equal(await demo.end(), 1);
-  assert.match(demo.stderr.trimEnd().split('\n').at(-1) ?? '', /^colobus: [^,]+, colobus demo, /);
+  assert.match(demo.stderr.trimEnd().split('\n').at(-1) ?? '', /^colobus: Host alpha [^,]+, colobus demo, /);
   assert.equal(demo.stdout, '');
   assert.deepEqual(await readdir(folder.path), []);
 });

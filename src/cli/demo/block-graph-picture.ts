@@ -1,7 +1,7 @@
 /**
  * The block graph of the two hosts as text, with the counters of a running round in it.
  *
- *   alpha, primary: process 4711        beta, standby: process 4712
+ *   alpha, primary, pid 4711            beta, standby, pid 4712
  *
  *   writer, 32 at once                  reader of the standby's disk
  *     │  9,871 writes/s                   │  601,216 blocks read, 0 wrong
@@ -44,5 +44,5 @@ export function blockGraphPicture(status: RoundStatus): readonly string[] {
 }
 
 function title(host: string, pid: number | null, state: string): string {
-  return pid === null ? `${host}: not started` : `${host}: process ${pid}${state}`;
+  return pid === null ? `${host}, not started` : `${host}, pid ${pid}${state}`;
 }

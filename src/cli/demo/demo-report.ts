@@ -97,11 +97,14 @@ export function reportTable(results: readonly RoundResult[]): string {
 }
 
 const EXPLANATION: readonly string[] = [
-  '  Lost is a write that was acknowledged and is not in the image where it must be. There must be none.',
+  '  Lost: a write that was acknowledged and is not in the image where it must be.',
+  '  There must be none.',
   '',
-  "  Rolled back is a write that was acknowledged after the last checkpoint and undone on purpose. Image 'latest'",
-  '  is the disk with every acknowledged write, right for booting the guest anew: nothing is rolled back. Image',
-  "  'checkpoint' is the disk as it was at the last checkpoint, right for a standby VM whose memory is of that",
-  '  moment: a disk that is newer than the memory would destroy its file systems. The writes since then have to',
-  '  go, and the primary’s guest, which made them, is rolled back with them.',
+  '  Rolled back: a write that was acknowledged after the last checkpoint and undone',
+  "  on purpose. Image 'latest' is the disk with every acknowledged write, right for",
+  "  booting the guest anew; nothing is rolled back. Image 'checkpoint' is the disk",
+  '  as it was at the last checkpoint, right for a standby VM whose memory is of that',
+  '  moment: a disk newer than the memory would destroy its file systems. The writes',
+  '  since then have to go, and the guest that made them goes back to the checkpoint',
+  '  with its disk.',
 ];

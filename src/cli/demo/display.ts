@@ -66,7 +66,7 @@ class LineDisplay implements Display {
   readonly #stream: WriteStream;
   readonly #timer: NodeJS.Timeout;
   #status: RoundStatus | null = null;
-  /** The round whose block graph was printed: once, at the end of its load. */
+  /** The round whose block graph was printed: once, with the counts at the end of its load. */
   #pictured: RoundStatus | null = null;
 
   constructor(stream: WriteStream) {
@@ -79,12 +79,11 @@ class LineDisplay implements Display {
   }
 
   note(line: string): void {
-    const status = this.#status;
-    if (status?.killed && this.#pictured !== status) {
-      this.#pictured = status;
-      for (const row of ['', ...blockGraphPicture(status), '']) this.#print(row);
-    }
     this.#print(line);
+    const status = this.#status;
+    if (!status?.killed || this.#pictured === status) return;
+    this.#pictured = status;
+    for (const row of ['', ...blockGraphPicture(status), '']) this.#print(row);
   }
 
   [Symbol.dispose](): void {

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.ts';
 import { withDeadline } from '../../base/deadline.ts';
 import { ColobusError } from '../../base/errors.ts';
@@ -11,6 +12,8 @@ import { QmpClient } from '../../monitor/index.ts';
 
 const START_MS = 15_000;
 const END_MS = 10_000;
+/** How long after a failure the end of the process still counts as its cause. */
+const END_NOTICE_MS = 300;
 /** How much of what it wrote to stderr is kept for the case that it fails. */
 const MAX_KEPT_STDERR = 2000;
 
@@ -102,14 +105,20 @@ export class HostProcess implements AsyncDisposable {
     await this.#qmp?.event('JOB_STATUS_CHANGE', { timeoutMs, matches: isEnd });
   }
 
-  /** `work`, or an error as soon as the process ends by itself. */
+  /** `work`, or an error that says so as soon as the process ends by itself. */
   async whileAlive<T>(work: Promise<T>): Promise<T> {
     const died = this.ended.then((): never => {
       throw new ColobusError(
         `Host ${this.name} (process ${this.pid}) ended by itself: ${this.#stderr.trim() || 'it said nothing'}`,
       );
     });
-    return await Promise.race([work, died]);
+    try {
+      return await Promise.race([work, died]);
+    } catch (error) {
+      // A connection to a dying process breaks first; its end explains that.
+      await Promise.race([died, sleep(END_NOTICE_MS, undefined, { ref: false })]);
+      throw error;
+    }
   }
 
   /** Ends it at once, as a power cut of the host does. */
