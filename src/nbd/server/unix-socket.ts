@@ -32,7 +32,12 @@ export async function listenOnPath(server: Server, path: string): Promise<() => 
   const temporaryPath = join(folder, temporaryName);
   // The folder's descriptor gives the temporary name a path that is short wherever the folder is.
   const handle = await open(folder, 'r').catch(cause => {
-    throw new UsageError(`Cannot use the folder of socket '${path}': ${messageOf(cause)}; create it first`, { cause });
+    throw new UsageError(
+      `Cannot use the folder of socket '${path}': ${messageOf(cause)}; create it or choose another path`,
+      {
+        cause,
+      },
+    );
   });
   try {
     await listening(server, { path: `/proc/self/fd/${handle.fd}/${temporaryName}` }).catch(cause => {
