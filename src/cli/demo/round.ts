@@ -92,8 +92,8 @@ async function play(
   status.alphaPid = alpha.pid;
   status.betaPid = beta.pid;
   display.note(`  alpha, the primary, is process ${alpha.pid}; beta, the standby's host, is process ${beta.pid}`);
-  await using writer = await BlockWriter.connect(pair.alphaAddress, 'root', log);
-  await using view = await ViewReader.connect(pair.betaAddress, 'view', log.content);
+  await using writer = await pair.whileAlive(BlockWriter.connect(pair.alphaAddress, 'root', log));
+  await using view = await pair.whileAlive(ViewReader.connect(pair.betaAddress, 'view', log.content));
   const checkpointer = new Checkpointer({ pair, log, writer, view, signal });
   status.enter('load');
   const watching = setInterval(() => status.watch(log, view, checkpointer, seconds), WATCH_INTERVAL_MS);
