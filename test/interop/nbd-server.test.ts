@@ -198,7 +198,14 @@ for (const [how, options] of [
         '--bsrange=512-512k',
         '--bs_unaligned',
       ],
-      ...['--iodepth=32', '--size=32M', '--verify=crc32c', '--verify_fatal=1', '--do_verify=1'],
+      ...[
+        '--iodepth=32',
+        '--size=32M',
+        '--verify=crc32c',
+        '--verify_fatal=1',
+        '--do_verify=1',
+        '--verify_state_save=0',
+      ],
     );
   });
 }
