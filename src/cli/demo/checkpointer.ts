@@ -48,15 +48,18 @@ export class Checkpointer {
 
   /** Takes a checkpoint every CHECKPOINT_INTERVAL_MS; returns `durationMs` later, half an interval behind the last. */
   async run(durationMs: number): Promise<void> {
-    const { signal } = this.#options;
-    const startMs = performance.now();
-    for (let next = 1; next * CHECKPOINT_INTERVAL_MS < durationMs; next++) {
-      await this.#wait(startMs + (next - 0.5) * CHECKPOINT_INTERVAL_MS);
+    const endMs = performance.now() + durationMs;
+    let atMs = performance.now();
+    for (;;) {
+      // A machine that was held up does not make up for what it missed.
+      atMs = Math.max(atMs + CHECKPOINT_INTERVAL_MS, performance.now());
+      if (atMs >= endMs) break;
+      await this.#wait(atMs - CHECKPOINT_INTERVAL_MS / 2);
       await this.#lookAtBuffer();
-      await this.#wait(startMs + next * CHECKPOINT_INTERVAL_MS);
+      await this.#wait(atMs);
       await this.#attempt();
     }
-    await sleep(CHECKPOINT_INTERVAL_MS / 2, undefined, { signal });
+    await this.#wait(performance.now() + CHECKPOINT_INTERVAL_MS / 2);
   }
 
   async #attempt(): Promise<void> {

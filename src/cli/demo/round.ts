@@ -102,6 +102,8 @@ async function play(
     const load = checkpointer.run(seconds * 1000);
     await pair.whileAlive(Promise.race([load, view.run(), writer.failure]));
     status.watch(log, view, checkpointer, seconds);
+    if (checkpointer.refused > 0)
+      display.note(`  checkpoints refused, aborted and tried again: ${checkpointer.refused}`);
     status.enter('take over');
     display.note(`  killed process ${alpha.pid} with ${writer.inFlight.size} writes in flight`);
     const { killToWriteMs } = await beta.whileAlive(takeOver({ pair, image, standbyImage, writer, view }));
