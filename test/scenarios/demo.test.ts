@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -116,6 +116,16 @@ test('a size or a duration that cannot be is refused in one line, before anythin
     assert.equal(demo.stdout, '');
   }
   assert.deepEqual(await readdir(folder.path), []);
+});
+
+test('a file in the place of the folder to keep is refused and stays as it is', async () => {
+  await using folder = await TemporaryFolder.create('memory');
+  await writeFile(folder.file('taken'), 'precious');
+  const demo = await Demo.start(folder, ['--keep', folder.file('taken')]);
+  assert.equal(await demo.end(), 2);
+  assert.match(demo.stderr, /^colobus: Folder '[^\n]+ colobus demo, name another with --keep\n$/);
+  assert.equal(await readFile(folder.file('taken'), 'utf8'), 'precious');
+  assert.deepEqual(await readdir(folder.path), ['taken']);
 });
 
 function checkFigures(round: Round): void {

@@ -87,8 +87,10 @@ async function interruptible(
   try {
     return await work(interruption.signal);
   } catch (cause) {
-    if (!interruption.signal.aborted)
-      throw new CliError(cause, 'colobus demo', 'run it again with --log-level debug', 1);
+    if (!interruption.signal.aborted) {
+      const exitCode = cause instanceof UsageError ? 2 : 1;
+      throw new CliError(cause, 'colobus demo', 'run it again with --log-level debug', exitCode);
+    }
     process.stderr.write('The demo was interrupted: both hosts are stopped, and nothing was verified\n');
     return null;
   } finally {
