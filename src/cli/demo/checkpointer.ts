@@ -60,6 +60,7 @@ export class Checkpointer {
       await this.#attempt();
     }
     await this.#wait(performance.now() + CHECKPOINT_INTERVAL_MS / 2);
+    await this.#lookAtBuffer();
   }
 
   async #attempt(): Promise<void> {
