@@ -218,7 +218,7 @@ test('a local error is reported to the guest, is dirty, and no checkpoint vouche
   );
   assert.equal(state, 'running');
   assert.equal(dirtyBytes, GRANULE);
-  await assert.rejects(rig.group.prepare(1, 1000), /differ between the copies/);
+  await assert.rejects(rig.group.prepare(1, 1000), /local disk 'local0' failed: write/);
 });
 
 test('no write is acknowledged that is on neither copy', async () => {

@@ -408,6 +408,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     if (this.#state !== 'running') {
       refuse(`its state is ${this.#state}${this.#remotes[0]?.error ? ` (${this.#remotes[0].error})` : ''}`);
     }
+    if (this.#localError !== null) refuse(`its local disk '${this.#local.node.name}' failed: ${this.#localError}`);
     if (!this.#dirty.isEmpty) refuse(`${this.#dirty.dirtyBytes} bytes differ between the copies; resync first`);
   }
 
