@@ -72,9 +72,7 @@ test('a frozen secondary delays writes no longer than the deadline, and its late
   const { primary, secondary } = loaded.pair;
   await using probe = await MonitorProbe.start(primary.monitorPath);
   const fault = await strike(loaded, () => secondary.kill('SIGSTOP'));
-  const { answers, longestMs } = await probe.stop();
-  assert.ok(answers > 0);
-  assert.ok(longestMs < 100, `The monitor took ${longestMs} ms`);
+  await probe.assertPrompt();
   await assertToldOfFailure(loaded, { operation: 'write' });
   const before = await loaded.pair.primaryReports();
   await secondary.kill('SIGCONT');

@@ -7,7 +7,7 @@
 
 import { systemClock } from '../../src/base/clock.ts';
 import { type Deferred, deferred, withDeadline } from '../../src/base/deadline.ts';
-import { EIO, errnoOf } from '../../src/base/errno.ts';
+import { EIO, ESHUTDOWN, errnoOf } from '../../src/base/errno.ts';
 import { NbdClient } from '../../src/nbd/client/index.ts';
 import { optionsOf } from './nbd-options.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -114,6 +114,8 @@ export class WriteLoad implements AsyncDisposable {
       }
       record.completedMs = performance.now();
       this.#wake();
+      // The daemon or its export is gone; there is nobody to write to.
+      if (record.errno === ESHUTDOWN) return;
     }
   }
 
