@@ -1,4 +1,4 @@
-/** `npm run bench -- [GROUP…] [--json] [--rounds N] [--seconds N] [--dir DIR]` (docs/benchmarks.md). */
+/** `npm run bench -- [GROUP…] [--json] [--rounds N] [--seconds N] [--dir DIR]`: measures, compares with the peers, holds against the targets. */
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

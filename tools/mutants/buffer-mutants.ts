@@ -12,7 +12,6 @@ const VIEW = 'src/drivers/colo-buffer/colo-buffer-node.test.js';
 const LIMITS = 'src/drivers/colo-buffer/colo-buffer-limits.test.js';
 const HOLES = 'src/drivers/colo-buffer/colo-buffer-holes.test.js';
 const TAKE_OVER = 'src/drivers/colo-buffer/take-over.test.js';
-const DIFFERENTIAL = 'test/differential/differential.test.js';
 
 export const bufferMutants: readonly Mutant[] = [
   {
@@ -240,7 +239,7 @@ export const bufferMutants: readonly Mutant[] = [
     file: COMMIT,
     search: 'await this.#locks.holding(offset, (end - start) * granularity, () => this.#commitChunks(start, end));',
     replace: ';',
-    tests: [VIEW, DIFFERENTIAL],
+    tests: [VIEW],
   },
   {
     rule: 'take-over',
@@ -248,6 +247,6 @@ export const bufferMutants: readonly Mutant[] = [
     file: COMMIT,
     search: 'if (lastWhole < last)',
     replace: 'if (false)',
-    tests: [VIEW, DIFFERENTIAL],
+    tests: [VIEW],
   },
 ];

@@ -44,8 +44,8 @@ export const checkpointMutants: readonly Mutant[] = [
     rule,
     breaks: 'a checkpoint vouches for a disk whose copies differ',
     file: NODE,
-    search: 'if (!this.#dirty.isEmpty)',
-    replace: 'if (false)',
+    search: 'if (this.#localError !== null)',
+    replace: 'return;\n        if (this.#localError !== null)',
     tests: [NODE_TEST],
   },
   {
