@@ -83,9 +83,9 @@ export class Program implements AsyncDisposable {
     await Promise.race([created, this.#endedEarly()]);
   }
 
-  /** How it ended. */
-  ended(): Promise<ProgramEnd> {
-    return withDeadline(this.#ended, END_MS, systemClock, `Process ${this.pid} did not end within ${END_MS} ms`);
+  /** How it ended; throws where that takes longer than `timeoutMs`. */
+  ended(timeoutMs: number = END_MS): Promise<ProgramEnd> {
+    return withDeadline(this.#ended, timeoutMs, systemClock, `Process ${this.pid} did not end within ${timeoutMs} ms`);
   }
 
   signal(signal: NodeJS.Signals): void {
