@@ -226,3 +226,38 @@ describe('a failover', () => {
     assert.deepEqual(await exportIds(), ['view']);
   });
 });
+
+describe('a commit that fails on one of two disks', () => {
+  const failingOnce: DiskDefinition = name => ({
+    driver: 'blkdebug',
+    'node-name': name,
+    image: { driver: 'file', filename: folder.file(`${name}.img`) },
+    'inject-error': name === 'a' ? [{ event: 'none', iotype: 'write', once: true }] : [],
+  });
+  beforeEach(() => startSecondary(failingOnce));
+
+  it('says so, and can be tried again for that disk alone once its job is dismissed', async () => {
+    const failover = { nodes: ['buffer-a', 'buffer-b'], failover: true, image: 'checkpoint' };
+    const concluded = (data: unknown): boolean => (data as { status: string }).status === 'concluded';
+    await qmp.execute('replication-start', { nodes: failover.nodes });
+    await qmp.execute('block-export-add', { type: 'nbd', id: 'own', 'node-name': 'buffer-a', writable: true });
+    await using standby = await connect('buffer-a');
+    await standby.write(0, Buffer.alloc(4096, 3));
+    await qmp.execute('replication-stop', failover);
+    await qmp.event('JOB_STATUS_CHANGE', { matches: concluded });
+    await qmp.event('JOB_STATUS_CHANGE', { matches: concluded });
+    assert.deepEqual([await stateOf('buffer-a'), await stateOf('buffer-b')], ['failed', 'done']);
+    const [job] = await qmp.execute<{ id: string; error?: string }[]>('query-jobs');
+    assert.equal(job?.id, 'commit-buffer-a');
+    assert.match(job?.error ?? '', /EIO/);
+    assert.deepEqual(await standby.read(0, 4096), Buffer.alloc(4096, 3));
+    await refuses('replication-stop', { ...failover, image: 'latest' }, /a commit of image checkpoint has begun/);
+    await refuses('replication-stop', failover, /Job ID 'commit-buffer-a' already in use/);
+    await qmp.execute('job-dismiss', { id: 'commit-buffer-a' });
+    await qmp.execute('replication-stop', failover);
+    await qmp.event('JOB_STATUS_CHANGE', { matches: concluded });
+    assert.equal(await stateOf('buffer-a'), 'done');
+    assert.deepEqual(await standby.read(0, 4096), Buffer.alloc(4096, 3));
+    assert.deepEqual(await qmp.execute('query-jobs'), []);
+  });
+});

@@ -43,12 +43,18 @@ async function takeOver(
   jobId: string | undefined,
   daemon: MonitoredDaemon,
 ): Promise<void> {
-  for (const node of group.nodes) refuseUnavailable(node, image);
-  const jobIds = image === 'checkpoint' ? commitJobIds(group.nodes, jobId) : [];
+  // After a take-over only the nodes whose commit failed are left to be taken over again.
+  const nodes = group.hasEnded ? group.nodes.filter(hasFailed) : group.nodes;
+  for (const node of nodes) refuseUnavailable(node, image);
+  const jobIds = image === 'checkpoint' ? commitJobIds(nodes, jobId) : [];
   for (const id of jobIds) daemon.jobs.checkId(id);
-  await daemon.exports.closeWriters(group.nodes.map(backingOf), DEADLINE_MS);
+  await daemon.exports.closeWriters(nodes.map(backingOf), DEADLINE_MS);
   group.stop(image);
-  for (const [index, id] of jobIds.entries()) startCommitJob(daemon.jobs, group.nodes[index] as BlockNode, { id });
+  for (const [index, id] of jobIds.entries()) startCommitJob(daemon.jobs, nodes[index] as BlockNode, { id });
+}
+
+function hasFailed(node: BlockNode): boolean {
+  return node.replicationStatus()?.state === 'failed';
 }
 
 function refuseUnavailable(node: BlockNode, image: TakeOverImage): void {
