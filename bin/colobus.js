@@ -4,6 +4,6 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   process.stderr.write(`colobus: Node ${process.versions.node} is too old, this program, install Node 20.19 or newer\n`);
   process.exit(2);
+} else {
+  import('../dist/src/cli/main.js').then(({ main }) => main(process.argv.slice(2)));
 }
-const { main } = await import('../dist/src/cli/main.js');
-await main(process.argv.slice(2));
