@@ -124,7 +124,7 @@ export const checkpointMutants: readonly Mutant[] = [
     rule,
     breaks: 'a take-over leaves the replica export open',
     file: STOP,
-    search: 'await daemon.exports.closeWriters(group.nodes.map(backingOf), DEADLINE_MS);',
+    search: 'await daemon.exports.closeWriters(nodes.map(backingOf), DEADLINE_MS);',
     replace: '',
     tests: [COMMANDS],
   },
