@@ -1,9 +1,10 @@
 /**
  * Replication, primary to secondary with copy-on-write: two Colobus daemons against QEMU's COLO pair.
  *
- * Each round starts with a checkpoint, so that the epoch is fresh: the buffers are empty. fio then writes each block
- * at most once, in random order, over a quarter of the disk. A Colobus row counts only if the `checkpoint` image is
- * still available afterwards and the buffer holds exactly the chunks that were written.
+ * A first round warms both up and does not count. Each round starts with a checkpoint, so that the epoch is fresh: the
+ * buffers are empty. fio then writes each block at most once, in random order, over a quarter of the disk. A Colobus
+ * row counts only if the `checkpoint` image is still available afterwards and the buffer holds exactly the chunks that
+ * were written.
  */
 
 import { join } from 'node:path';
@@ -64,6 +65,10 @@ async function run(options: BenchmarkOptions): Promise<Measurement[]> {
   const samples = new Samples();
   await using qemu = await startQemu(options);
   await using colobus = await startColobus(options);
+  for (const subject of [qemu, colobus]) {
+    await measureWrites(subject, options, new Samples());
+    options.report(`warm-up, not counted: ${subject.name} done`);
+  }
   for (let round = 1; round <= options.rounds; round += 1) {
     for (const subject of [qemu, colobus]) {
       await measureWrites(subject, options, samples);

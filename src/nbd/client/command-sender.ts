@@ -10,11 +10,15 @@ import { SendBatch } from './send-batch.ts';
 import type { Slot, SlotTable } from './slot-table.ts';
 import type { Wire } from './wire.ts';
 
+/** Commands that are sent before the tick ends, so that the server begins while the rest gathers. */
+const SEND_COMMANDS = 8;
+
 export class CommandSender {
   readonly #wire: Wire;
   readonly #slots: SlotTable;
   #gathering: SendBatch;
   #sending: SendBatch;
+  #gathered = 0;
   #isSending = false;
   #isScheduled = false;
   #isEnding = false;
@@ -30,11 +34,13 @@ export class CommandSender {
     this.#sending = new SendBatch(slots.slots.length);
   }
 
-  /** Sends the command for the request in `slot` at the end of this tick, or when the socket is free again. */
+  /** Sends the command for the request in `slot` with some more, at the end of this tick at the latest. */
   send(slot: Slot, request: BlockRequest): void {
     slot.batch = this.#slots.sentBatch + 1;
     this.#gathering.add(slot, request);
-    this.#schedule();
+    this.#gathered += 1;
+    if (this.#gathered >= SEND_COMMANDS) this.#write();
+    else this.#schedule();
   }
 
   /** Tells the server that nothing more comes, and closes when all is sent. */
@@ -68,6 +74,7 @@ export class CommandSender {
     const batch = this.#gathering;
     this.#gathering = this.#sending;
     this.#sending = batch;
+    this.#gathered = 0;
     this.#isSending = true;
     this.#slots.sentBatch += 1;
     this.#wire.write(batch.pieces());

@@ -31,8 +31,11 @@ export class Wire {
   owner: WireOwner;
   readonly #socket: net.Socket;
   #error: Error | null = null;
+  /** Write callbacks to come of writes that the kernel took at once. */
+  #settledCallbacks = 0;
   readonly #written = (): void => {
-    if (!this.#socket.destroyed) this.owner.wireWritten();
+    if (this.#settledCallbacks > 0) this.#settledCallbacks -= 1;
+    else if (!this.#socket.destroyed) this.owner.wireWritten();
   };
 
   private constructor(socketOptions: net.NetConnectOpts, owner: WireOwner) {
@@ -74,13 +77,20 @@ export class Wire {
     this.#socket.write(message);
   }
 
-  /** Sends `pieces` in order, in one system call where possible; `wireWritten` tells when their memory is free. */
+  /**
+   * Sends `pieces` in order, in one system call where possible. `wireWritten` tells when their memory is free; mostly
+   * the kernel takes them at once, and it does so before this returns.
+   */
   write(pieces: readonly Buffer[]): void {
     const last = pieces.length - 1;
     if (last > 0) this.#socket.cork();
     for (let i = 0; i < last; i++) this.#socket.write(pieces[i] as Buffer);
     this.#socket.write(pieces[last] as Buffer, this.#written);
     if (last > 0) this.#socket.uncork();
+    if (this.#socket.writableLength === 0 && !this.#socket.destroyed) {
+      this.#settledCallbacks += 1;
+      this.owner.wireWritten();
+    }
   }
 
   /** Sends what was written and then closes. */

@@ -16,6 +16,8 @@ export const MAX_DRAINED_BYTES: number = 64 * 1024 * 1024;
 export const MAX_EXTENTS = 8192;
 /** Replies gathered in one tick go out when they reach this size. */
 export const FLUSH_BYTES: number = 512 * 1024;
+/** The same by number, so that the client goes on with the first while the rest is worked off. */
+export const FLUSH_REPLIES = 8;
 /** A connection that ends gets this long to take its last replies. */
 export const CLOSE_GRACE_MS = 1000;
 /** A server that stops waits this long for the requests of its clients. */

@@ -7,7 +7,7 @@
 
 import type { Socket } from 'node:net';
 import type { Slab } from '../../base/buffer-pool.ts';
-import { FLUSH_BYTES } from './limits.ts';
+import { FLUSH_BYTES, FLUSH_REPLIES } from './limits.ts';
 import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
 
 /** A part of a slab that is ready to go; it holds one reference of the slab. */
@@ -23,6 +23,7 @@ export class ReplyQueue {
   #reservedAt = 0;
   #pieces: Piece[] = [];
   #queuedBytes = 0;
+  #queuedReplies = 0;
   #batches: Batch[] = [];
   #unsentBytes = 0;
   /** Write callbacks to come for batches that were already seen to be sent. */
@@ -71,6 +72,7 @@ export class ReplyQueue {
       return;
     }
     this.#queuedBytes += to - from;
+    this.#queuedReplies += 1;
     const last = this.#pieces[this.#pieces.length - 1];
     if (last !== undefined && last.slab === slab && last.to === from) {
       last.to = to;
@@ -81,8 +83,8 @@ export class ReplyQueue {
   }
 
   /** Flushes where much has gathered, so that the client goes on while the rest is worked off. */
-  flushIfLarge(): void {
-    if (this.#queuedBytes >= FLUSH_BYTES) this.flush();
+  flushIfMuch(): void {
+    if (this.#queuedReplies >= FLUSH_REPLIES || this.#queuedBytes >= FLUSH_BYTES) this.flush();
   }
 
   /** Hands what was pushed to the socket. */
@@ -94,6 +96,7 @@ export class ReplyQueue {
     this.#unsentBytes += this.#queuedBytes;
     this.#pieces = [];
     this.#queuedBytes = 0;
+    this.#queuedReplies = 0;
     const last = pieces.length - 1;
     if (last > 0) socket.cork();
     for (let i = 0; i < last; i++) socket.write(view(pieces[i] as Piece));

@@ -123,7 +123,7 @@ export class Transmission implements RequestOwner {
     this.#consuming = true;
     this.#stalled = false;
     try {
-      while (!this.#ended && this.#takeCommand()) this.#replies.flushIfLarge();
+      while (!this.#ended && this.#takeCommand()) this.#replies.flushIfMuch();
     } finally {
       this.#consuming = false;
     }
