@@ -128,6 +128,14 @@ export const bufferMutants: readonly Mutant[] = [
   },
   {
     rule: 'B5',
+    breaks: 'a write waits for the copies of other chunks',
+    file: COPIER,
+    search: 'return copy.begin(request, chunk, end);',
+    replace: 'if (this.isBusy) return false; this.isBusy = true; return copy.begin(request, chunk, end);',
+    tests: [LIMITS],
+  },
+  {
+    rule: 'B5',
     breaks: 'a write that finds one of its chunks kept does not wait for the copies of the others',
     file: COPIER,
     search: 'if (!this.#advance())\n            return false;',

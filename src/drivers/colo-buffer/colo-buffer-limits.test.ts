@@ -1,4 +1,4 @@
-/** What the buffer does at its limits and when an original cannot be kept (rules B7 and B8). */
+/** Whom the buffer makes wait, and what it does at its limits and when an original cannot be kept (rules B5, B7 and B8). */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -159,6 +159,27 @@ test('with on-error=fail-write a write fails whose original cannot be kept, and 
   assert.equal(rig.disk.bytes[0], 7);
   assert.equal(rig.image.available, true);
   assert.equal(rig.view(0), 7);
+});
+
+test('a write waits for the copies of its own chunks, not for those of others', async () => {
+  await using rig = await Rig.open({});
+  const completed: number[] = [];
+  for (const chunk of [3, 9]) {
+    const request = takeRequest('write', { requestDone: () => completed.push(chunk) });
+    request.offset = chunk * CHUNK;
+    request.length = CHUNK;
+    request.buffer = Buffer.alloc(CHUNK, 9);
+    rig.replica.submit(request);
+  }
+  const last = (): number => rig.disk.waiting.length - 1;
+  while (completed.length === 0) rig.disk.step(last());
+  assert.deepEqual(completed, [9]);
+  assert.deepEqual(
+    rig.disk.waiting.map(({ kind, offset }) => ({ kind, offset })),
+    [{ kind: 'read', offset: 3 * CHUNK }],
+  );
+  rig.disk.settle();
+  assert.deepEqual(completed, [9, 3]);
 });
 
 test('originals of zeroes take no memory', async () => {

@@ -34,6 +34,8 @@ function describe(status: ReplicationStatus): object {
             'own-bytes': buffer.ownBytes,
             limit: buffer.limit,
             chunks: buffer.chunks,
+            'memory-bytes': buffer.memoryBytes,
+            'spilled-bytes': buffer.spilledBytes,
           },
     images: status.images,
   };
