@@ -7,19 +7,23 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** A read that gets nothing for so long fails the test. */
-const PATIENCE_MS = 5000;
+/** A unix socket's path, or a TCP address. */
+export type RawTarget = string | { readonly host: string; readonly port: number };
 
 export class RawNbdClient implements Disposable {
   readonly socket: Socket;
-  #received: Buffer = Buffer.alloc(0);
+  /** A read that gets nothing for so long fails. */
+  patienceMs = 5000;
+  #chunks: Buffer[] = [];
+  #received = 0;
   #ended = false;
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', chunk => {
-      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#chunks.push(chunk);
+      this.#received += chunk.length;
       this.#wake();
     });
     for (const event of ['end', 'close', 'error']) {
@@ -30,15 +34,16 @@ export class RawNbdClient implements Disposable {
     }
   }
 
-  static async connect(path: string): Promise<RawNbdClient> {
-    const socket = connect({ path, allowHalfOpen: true });
+  static async connect(target: RawTarget): Promise<RawNbdClient> {
+    const address = typeof target === 'string' ? { path: target } : target;
+    const socket = connect({ ...address, allowHalfOpen: true });
     await once(socket, 'connect');
     return new RawNbdClient(socket);
   }
 
   /** Connects and completes a handshake with NBD_OPT_GO. */
-  static async attach(path: string, exportName: string, wanted: Wanted = {}): Promise<RawNbdClient> {
-    const client = await RawNbdClient.connect(path);
+  static async attach(target: RawTarget, exportName: string, wanted: Wanted = {}): Promise<RawNbdClient> {
+    const client = await RawNbdClient.connect(target);
     await client.read(18);
     client.send(u32(3));
     if (wanted.structured === true) await client.haggle(OPT.STRUCTURED_REPLY);
@@ -57,19 +62,20 @@ export class RawNbdClient implements Disposable {
 
   /** The next `bytes`; throws where the server ends before or stays silent. */
   async read(bytes: number): Promise<Buffer> {
-    while (this.#received.length < bytes) {
-      if (this.#ended) throw new Error(`The server ended after ${this.#received.length} of ${bytes} bytes`);
+    while (this.#received < bytes) {
+      if (this.#ended) throw new Error(`The server ended after ${this.#received} of ${bytes} bytes`);
       await this.#news(`${bytes} bytes`);
     }
-    const read = this.#received.subarray(0, bytes);
-    this.#received = this.#received.subarray(bytes);
-    return read;
+    const received = this.#take();
+    this.#chunks = [received.subarray(bytes)];
+    this.#received = received.length - bytes;
+    return received.subarray(0, bytes);
   }
 
   /** Waits for the server to end the connection; gives what it sent before. */
   async readToEnd(): Promise<Buffer> {
     while (!this.#ended) await this.#news('the end of the connection');
-    return this.#received;
+    return this.#take();
   }
 
   /** Sends an option and reads its replies up to the last one. */
@@ -108,11 +114,17 @@ export class RawNbdClient implements Disposable {
     this.socket.destroy();
   }
 
+  /** All that has come and was not read, in one piece. */
+  #take(): Buffer {
+    return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+  }
+
   async #news(what: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve, reject) => {
       this.#wake = resolve;
-      timer = setTimeout(() => reject(new Error(`Waited ${PATIENCE_MS} ms in vain for ${what}`)), PATIENCE_MS);
+      const late = `Waited ${this.patienceMs} ms in vain for ${what}`;
+      timer = setTimeout(() => reject(new Error(late)), this.patienceMs);
     }).finally(() => clearTimeout(timer));
   }
 }
@@ -136,6 +148,7 @@ export const OPT = {
   STRUCTURED_REPLY: 8,
   LIST_META_CONTEXT: 9,
   SET_META_CONTEXT: 10,
+  EXTENDED_HEADERS: 11,
 } as const;
 
 export const REP = {
@@ -146,8 +159,11 @@ export const REP = {
   ERR_UNSUP: 0x80000001,
   ERR_POLICY: 0x80000002,
   ERR_INVALID: 0x80000003,
+  ERR_TLS_REQD: 0x80000005,
   ERR_UNKNOWN: 0x80000006,
+  ERR_SHUTDOWN: 0x80000007,
   ERR_BLOCK_SIZE_REQD: 0x80000008,
+  ERR_EXT_HEADER_REQD: 0x8000000a,
 } as const;
 
 export const CMD = {
