@@ -89,9 +89,14 @@ export class BlockExports {
     }
   }
 
-  /** Stops the server if there is one. */
+  /** For the end of the daemon: stops the server even where requests do not return; throws ETIMEDOUT then. */
   async close(deadlineMs: number): Promise<void> {
-    if (this.#server !== null) await this.stopServer(deadlineMs);
+    try {
+      await this.#closeAll([...this.#exports.values()], deadlineMs);
+    } finally {
+      await this.#server?.[Symbol.asyncDispose]();
+      this.#server = null;
+    }
   }
 
   /** Exports a node. Throws UsageError, having changed nothing, where that cannot be. */

@@ -92,7 +92,7 @@ for (const magic of ['25609513', '12560953', '21e41c70', '6e8a278c', '00000000']
 test('an extended reply is laid out as the specification says', () => {
   const wire = bytesOf('6e8a278c 0001 8001 0000000100000002 0000010000000001 0000000000000006');
   assert.deepEqual(
-    written(EXTENDED_REPLY_BYTES, target => encodeExtendedReply(target, 0, 1, 0x8001, 1, 2, 2 ** 40 + 1, 6)),
+    written(EXTENDED_REPLY_BYTES, target => encodeExtendedReply(target, 0, 1, 0x8001, 1, 2, 256, 1, 6)),
     wire,
   );
   const chunk = blankExtendedReply();
@@ -101,15 +101,26 @@ test('an extended reply is laid out as the specification says', () => {
 });
 
 test('every extended reply survives a round trip', () => {
+  const high = fc.integer({ min: 0, max: 0x1f_ffff });
   fc.assert(
-    fc.property(u16, u16, u32, u32, u53, u53, (flags, type, cookieHigh, cookieLow, offset, length) => {
-      const chunk = blankExtendedReply();
-      const bytes = written(EXTENDED_REPLY_BYTES, target =>
-        encodeExtendedReply(target, 0, flags, type, cookieHigh, cookieLow, offset, length),
-      );
-      decodeExtendedReply(bytes, 0, chunk);
-      assert.deepEqual(chunk, { flags, type, cookieHigh, cookieLow, offset, length });
-    }),
+    fc.property(
+      u16,
+      u16,
+      u32,
+      u32,
+      high,
+      u32,
+      u53,
+      (flags, type, cookieHigh, cookieLow, offsetHigh, offsetLow, length) => {
+        const chunk = blankExtendedReply();
+        const bytes = written(EXTENDED_REPLY_BYTES, target =>
+          encodeExtendedReply(target, 0, flags, type, cookieHigh, cookieLow, offsetHigh, offsetLow, length),
+        );
+        decodeExtendedReply(bytes, 0, chunk);
+        const offset = offsetHigh * 2 ** 32 + offsetLow;
+        assert.deepEqual(chunk, { flags, type, cookieHigh, cookieLow, offset, length });
+      },
+    ),
   );
 });
 

@@ -6,7 +6,7 @@
  *    4  u16  flags: 1 is DONE, the last chunk of the reply
  *    6  u16  type, as in structured replies
  *    8  u64  cookie of the request, two u32 here
- *   16  u64  offset of the request
+ *   16  u64  offset of the request, two u32 where it is echoed
  *   24  u64  length of the payload
  *   32  the payload (see chunk-payload.ts and block-status-ext.ts)
  */
@@ -31,7 +31,7 @@ export function blankExtendedReply(): ExtendedReply {
   return { flags: 0, type: 0, cookieHigh: 0, cookieLow: 0, offset: 0, length: 0 };
 }
 
-/** Writes EXTENDED_REPLY_BYTES at `at`. */
+/** Writes EXTENDED_REPLY_BYTES at `at`. The offset is the request's, bit for bit, even where no export is that long. */
 export function encodeExtendedReply(
   target: Buffer,
   at: number,
@@ -39,7 +39,8 @@ export function encodeExtendedReply(
   type: number,
   cookieHigh: number,
   cookieLow: number,
-  offset: number,
+  offsetHigh: number,
+  offsetLow: number,
   length: number,
 ): void {
   target.writeUInt32BE(NBD_EXTENDED_REPLY_MAGIC, at);
@@ -47,7 +48,8 @@ export function encodeExtendedReply(
   target.writeUInt16BE(type, at + 6);
   target.writeUInt32BE(cookieHigh, at + 8);
   target.writeUInt32BE(cookieLow, at + 12);
-  writeUint64(target, at + 16, offset);
+  target.writeUInt32BE(offsetHigh, at + 16);
+  target.writeUInt32BE(offsetLow, at + 20);
   writeUint64(target, at + 24, length);
 }
 

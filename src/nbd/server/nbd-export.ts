@@ -15,7 +15,7 @@ import { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import {
-  BASE_ALLOCATION,
+  NBD_FLAG_BLOCK_STATUS_PAYLOAD,
   NBD_FLAG_CAN_MULTI_CONN,
   NBD_FLAG_HAS_FLAGS,
   NBD_FLAG_READ_ONLY,
@@ -29,6 +29,8 @@ import {
   NBD_MAX_PAYLOAD_BYTES,
 } from '../protocol/constants.ts';
 import { encodeString } from '../protocol/protocol-string.ts';
+import { allocationContext, type ExportContext } from './export-context.ts';
+import type { Session } from './handshake-state.ts';
 import { STOP_DEADLINE_MS } from './limits.ts';
 
 /** The usual page and file system block: what clients do best to align to. */
@@ -65,7 +67,7 @@ export class NbdExport implements AsyncDisposable {
   readonly writable: boolean;
   readonly backend: BlockBackend;
   /** Metadata contexts that clients can select; a context's id is its position plus 1. */
-  readonly metaContexts: readonly string[] = [BASE_ALLOCATION];
+  readonly metaContexts: readonly ExportContext[] = [allocationContext];
   readonly #clock: Clock;
   readonly #clients = new Set<ExportClient>();
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -109,8 +111,8 @@ export class NbdExport implements AsyncDisposable {
     return this.#clients.size;
   }
 
-  /** The transmission flags for a client that negotiated structured replies or did not. */
-  transmissionFlags(structuredReplies: boolean): number {
+  /** The transmission flags for a client that negotiated this. */
+  transmissionFlags({ replyStyle, contextIds }: Pick<Session, 'replyStyle' | 'contextIds'>): number {
     const common =
       NBD_FLAG_HAS_FLAGS |
       NBD_FLAG_SEND_FLUSH |
@@ -118,7 +120,8 @@ export class NbdExport implements AsyncDisposable {
       NBD_FLAG_SEND_CACHE |
       // All connections share one node, so that a flush covers what the others were told is written.
       NBD_FLAG_CAN_MULTI_CONN |
-      (structuredReplies ? NBD_FLAG_SEND_DF : 0);
+      (replyStyle === 'simple' ? 0 : NBD_FLAG_SEND_DF) |
+      (replyStyle === 'extended' && contextIds.length > 0 ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
     if (!this.writable) return common | NBD_FLAG_READ_ONLY;
     const fastZero = this.node.limits.fastZeroes ? NBD_FLAG_SEND_FAST_ZERO : 0;
     return common | NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | fastZero;

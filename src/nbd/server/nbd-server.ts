@@ -6,11 +6,11 @@ import { EBUSY } from '../../base/errno.ts';
 import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { ReceiveMode } from './accepted-socket.ts';
+import type { ExportDirectory } from './handshake-state.ts';
 import { DEFAULT_MAX_CONNECTIONS, STOP_DEADLINE_MS } from './limits.ts';
 import { listening } from './listening.ts';
-import { NbdConnection } from './nbd-connection.ts';
+import { NbdConnection, type TlsPolicy } from './nbd-connection.ts';
 import type { NbdExport } from './nbd-export.ts';
-import type { ExportDirectory } from './option-answers.ts';
 import { listenOnPath } from './unix-socket.ts';
 
 /** A unix socket's path, or a TCP address; port 0 takes any free port. */
@@ -19,6 +19,8 @@ export type NbdAddress = { readonly path: string } | { readonly host: string; re
 export type NbdServerOptions = {
   /** More clients at once are turned away; 1024 unless given. */
   readonly maxConnections?: number;
+  /** Without it clients cannot encrypt. */
+  readonly tls?: TlsPolicy;
   readonly clock?: Clock;
   readonly logger?: Logger;
   /** How bytes are received; `copy` is for systems where the faster way does not work. */
@@ -26,26 +28,20 @@ export type NbdServerOptions = {
 };
 
 export class NbdServer implements AsyncDisposable, ExportDirectory {
-  readonly address: NbdAddress;
   readonly #listener: Server;
   readonly #options: NbdServerOptions;
-  readonly #removePath: () => Promise<void>;
+  #address: NbdAddress;
+  #removePath: () => Promise<void> = async () => {};
   readonly #exports = new Map<string, NbdExport>();
   readonly #connections = new Set<NbdConnection>();
   #stopped: Promise<void> | null = null;
 
-  private constructor(
-    listener: Server,
-    address: NbdAddress,
-    options: NbdServerOptions,
-    removePath: () => Promise<void>,
-  ) {
+  private constructor(listener: Server, address: NbdAddress, options: NbdServerOptions) {
     this.#listener = listener;
-    this.address = address;
+    this.#address = address;
     this.#options = options;
-    this.#removePath = removePath;
+    // Before it listens: a client may connect in the moment in which the address appears.
     listener.on('connection', socket => this.#accept(socket));
-    listener.on('error', error => this.#logger.error({ error }, 'NBD server cannot accept a connection'));
   }
 
   /**
@@ -54,16 +50,24 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
    */
   static async listen(address: NbdAddress, options: NbdServerOptions = {}): Promise<NbdServer> {
     const listener = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true });
+    const server = new NbdServer(listener, address, options);
     if ('path' in address) {
-      const removePath = await listenOnPath(listener, address.path);
-      return new NbdServer(listener, address, options, removePath);
+      server.#removePath = await listenOnPath(listener, address.path);
+    } else {
+      await listening(listener, { host: address.host, port: address.port }).catch(cause => {
+        throw explainTcpError(address.host, address.port, cause);
+      });
+      const bound = listener.address();
+      if (bound === null || typeof bound === 'string') throw new ColobusError('The listener has no TCP address');
+      server.#address = { host: address.host, port: bound.port };
     }
-    await listening(listener, { host: address.host, port: address.port }).catch(cause => {
-      throw explainTcpError(address.host, address.port, cause);
-    });
-    const bound = listener.address();
-    if (bound === null || typeof bound === 'string') throw new ColobusError('The listener has no TCP address');
-    return new NbdServer(listener, { host: address.host, port: bound.port }, options, async () => {});
+    listener.on('error', error => server.#logger.error({ error }, 'NBD server cannot accept a connection'));
+    return server;
+  }
+
+  /** Where it listens; the port is the one it got. */
+  get address(): NbdAddress {
+    return this.#address;
   }
 
   /** How many clients are connected, those in the handshake included. */
@@ -74,7 +78,8 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
   /** The NBD URI of an export of this server. */
   uri(exportName: string): string {
     const name = encodeURIComponent(exportName);
-    if ('path' in this.address) return `nbd+unix:///${name}?socket=${encodeURI(this.address.path)}`;
+    if ('path' in this.address)
+      return `nbd+unix:///${name}?socket=${encodeURIComponent(this.address.path).replaceAll('%2F', '/')}`;
     const { host, port } = this.address;
     return `nbd://${host.includes(':') ? `[${host}]` : host}:${port}/${name}`;
   }
@@ -127,6 +132,7 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
     }
     const connection = new NbdConnection(socket, {
       directory: this,
+      tls: this.#options.tls ?? null,
       clock: this.#options.clock ?? systemClock,
       logger: this.#logger,
       receiveMode: this.#options.receiveMode ?? 'in-place',
