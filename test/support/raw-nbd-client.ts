@@ -6,6 +6,8 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connectTls } from '../../src/nbd/tls/connect-tls.ts';
+import type { TlsCredentials } from '../../src/nbd/tls/tls-credentials.ts';
 
 /** A unix socket's path, or a TCP address. */
 export type RawTarget = string | { readonly host: string; readonly port: number };
@@ -89,6 +91,19 @@ export class RawNbdClient implements Disposable {
       replies.push(reply);
       if (reply.type === REP.ACK || reply.type >= 0x80000000) return replies;
     }
+  }
+
+  /** Sends STARTTLS and gives the encrypted client to go on with, once the server has agreed. */
+  async startTls(credentials: TlsCredentials, hostname: string | null = null): Promise<RawNbdClient> {
+    const [reply] = await this.haggle(OPT.STARTTLS);
+    if (reply?.type !== REP.ACK) throw new Error('The server refused to start TLS');
+    return this.encrypt(credentials, hostname);
+  }
+
+  /** Starts TLS without asking. */
+  async encrypt(credentials: TlsCredentials, hostname: string | null = null): Promise<RawNbdClient> {
+    this.socket.removeAllListeners('data');
+    return new RawNbdClient(await connectTls(this.socket, credentials, hostname));
   }
 
   /** Reads a simple reply's error and cookie. */
