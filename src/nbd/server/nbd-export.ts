@@ -14,6 +14,7 @@ import { UsageError } from '../../base/errors.ts';
 import { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
+import type { NodeBitmap } from '../../block/node-bitmaps.ts';
 import {
   NBD_FLAG_BLOCK_STATUS_PAYLOAD,
   NBD_FLAG_CAN_MULTI_CONN,
@@ -29,7 +30,7 @@ import {
   NBD_MAX_PAYLOAD_BYTES,
 } from '../protocol/constants.ts';
 import { encodeString } from '../protocol/protocol-string.ts';
-import { allocationContext, type ExportContext } from './export-context.ts';
+import { contextsOf, type ExportContext } from './export-context.ts';
 import type { Session } from './handshake-state.ts';
 import { STOP_DEADLINE_MS } from './limits.ts';
 
@@ -44,6 +45,10 @@ export type NbdExportOptions = {
   readonly description?: string;
   readonly node: BlockNode;
   readonly writable: boolean;
+  /** Clients may ask in which node of a chain of backings the data lie (`qemu:allocation-depth`). */
+  readonly allocationDepth?: boolean;
+  /** Bitmaps of the node, or of one below, that clients may read (`qemu:dirty-bitmap:NAME`). */
+  readonly bitmaps?: readonly NodeBitmap[];
   readonly clock?: Clock;
 };
 
@@ -67,7 +72,8 @@ export class NbdExport implements AsyncDisposable {
   readonly writable: boolean;
   readonly backend: BlockBackend;
   /** Metadata contexts that clients can select; a context's id is its position plus 1. */
-  readonly metaContexts: readonly ExportContext[] = [allocationContext];
+  readonly metaContexts: readonly ExportContext[];
+  readonly #bitmaps: readonly NodeBitmap[];
   readonly #clock: Clock;
   readonly #clients = new Set<ExportClient>();
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -78,6 +84,12 @@ export class NbdExport implements AsyncDisposable {
     this.description = options.description ?? '';
     this.writable = options.writable;
     this.backend = backend;
+    this.#bitmaps = options.bitmaps ?? [];
+    this.metaContexts = contextsOf(options.node, {
+      allocationDepth: options.allocationDepth ?? false,
+      bitmaps: this.#bitmaps,
+    });
+    for (const bitmap of this.#bitmaps) bitmap.users += 1;
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -160,6 +172,7 @@ export class NbdExport implements AsyncDisposable {
     await Promise.all([...this.#clients].map(client => client.close()));
     if (this.#isClosed()) return;
     this.#state = 'closed';
+    for (const bitmap of this.#bitmaps) bitmap.users -= 1;
     this.backend.detach();
   }
 

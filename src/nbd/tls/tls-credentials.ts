@@ -35,6 +35,13 @@ export type PskCredentials = {
 
 export type TlsCredentials = X509Credentials | PskCredentials;
 
+/** True for what one of the loaders of this folder gave. */
+export function isTlsCredentials(value: unknown): value is TlsCredentials {
+  return (
+    typeof value === 'object' && value !== null && 'kind' in value && (value.kind === 'x509' || value.kind === 'psk')
+  );
+}
+
 export const MIN_TLS_VERSION = 'TLSv1.2';
 
 /**
