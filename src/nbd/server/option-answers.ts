@@ -145,7 +145,9 @@ function answerInfo(state: HandshakeState, option: number, data: Buffer, directo
   const { blockSize } = target;
   if (blockSize.minimum > 1 && !infos.includes(NBD_INFO_BLOCK_SIZE)) {
     const text = `Ask for the block size: requests must be multiples of ${blockSize.minimum} bytes`;
-    return goOn(state, refuse(option, NBD_REP_ERR_BLOCK_SIZE_REQD, text));
+    // Told along with the refusal, they save the client a round trip.
+    const sizes = encodeOptionReply(option, NBD_REP_INFO, encodeInfoReply({ kind: 'block-size', ...blockSize }));
+    return goOn(state, sizes, refuse(option, NBD_REP_ERR_BLOCK_SIZE_REQD, text));
   }
   const session = sessionOf(state, target);
   const flags = target.transmissionFlags(session);

@@ -320,7 +320,7 @@ export class Transmission implements RequestOwner {
     const flags = this.#flags[slot] as number;
     if (errno !== 0) {
       slab?.release();
-      this.#encoder.failure(address, errno, `The ${kind} failed with ${errnoName(errno)}`);
+      this.#encoder.failure(address, tellableErrno(errno, flags), `The ${kind} failed with ${errnoName(errno)}`);
     } else if (kind === 'read' && slab !== null) {
       this.#encoder.data(address, slab, request.at, offset, length, (flags & NBD_CMD_FLAG_DF) === 0);
     } else if (kind === 'block-status' && request.extents !== null) {
@@ -405,4 +405,10 @@ function statusQueryOf(payload: Buffer): BlockStatusQuery | null {
     if (error instanceof ProtocolError) return null;
     throw error;
   }
+}
+
+/** On the wire ENOTSUP answers a fast zeroing and EOVERFLOW an unfragmented read only; from a disk they are failures. */
+function tellableErrno(errno: number, flags: number): number {
+  if (errno === EOVERFLOW) return EIO;
+  return errno === ENOTSUP && (flags & NBD_CMD_FLAG_FAST_ZERO) === 0 ? EIO : errno;
 }
