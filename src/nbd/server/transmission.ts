@@ -5,7 +5,7 @@
  * Each command that changes data is exactly one request. A write is submitted when its payload is there as a whole.
  */
 
-import { EINVAL, ESHUTDOWN, errnoName } from '../../base/errno.ts';
+import { EINVAL, EIO, ENOTSUP, EOVERFLOW, ESHUTDOWN, errnoName } from '../../base/errno.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import {
   type BlockRequest,
