@@ -150,8 +150,9 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
   async #stop(): Promise<void> {
     // It would wait for sockets that it lost sight of when they were wrapped anew, so nobody waits for it.
     this.#listener.close();
+    const stopped = [...this.#connections].map(connection => connection.stop(STOP_DEADLINE_MS));
     await this.#removePath();
-    await Promise.all([...this.#connections].map(connection => connection.stop(STOP_DEADLINE_MS)));
+    await Promise.all(stopped);
   }
 
   #accept(socket: Socket): void {
