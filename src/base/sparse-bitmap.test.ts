@@ -31,6 +31,26 @@ test('any sequence of adds and deletes behaves like a set of numbers, in ascendi
   );
 });
 
+test('ranges behave like the numbers in them, and runs end where membership changes', () => {
+  const range = fc.record({ first: number, length: fc.nat(70_000) });
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 4 }), number, fc.nat(100_000), (ranges, from, length) => {
+      const bitmap = new SparseBitmap();
+      const model = new SparseBitmap();
+      for (const { first, length: numbers } of ranges) {
+        bitmap.addRange(first, first + numbers);
+        for (let at = first; at < first + numbers; at++) model.add(at);
+      }
+      assert.equal(bitmap.count, model.count);
+      let end = from;
+      while (end < from + length && model.has(end) === model.has(from)) end++;
+      assert.equal(bitmap.runEnd(from, from + length), end);
+      assert.deepEqual(bitmap, model);
+    }),
+    { numRuns: 30 },
+  );
+});
+
 test('clearing leaves nothing', () => {
   const bitmap = new SparseBitmap();
   bitmap.add(31);

@@ -32,6 +32,8 @@ export type BlockGraphOptions = {
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly emit?: BlockEventSink;
+  /** See OpenContext. */
+  readonly findObject?: (id: string) => unknown;
 };
 
 /** A node and what was made with it. */
@@ -42,6 +44,7 @@ export class BlockGraph implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #emit: BlockEventSink;
+  readonly #findObject: (id: string) => unknown;
   readonly #entries = new Map<string, Entry>();
   /** Names being opened, so that two commands at once cannot take one name. */
   readonly #opening = new Set<string>();
@@ -54,6 +57,7 @@ export class BlockGraph implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
     this.#emit = options.emit ?? (() => {});
+    this.#findObject = options.findObject ?? (() => undefined);
   }
 
   nodes(): readonly BlockNode[] {
@@ -121,6 +125,7 @@ export class BlockGraph implements AsyncDisposable {
         clock: this.#clock,
         logger: this.#logger,
         emit: this.#emit,
+        findObject: this.#findObject,
         attach: async (role, reference, permissions) => {
           const child = await this.#resolve(reference, context.readOnly, owned);
           const edge = new BlockEdge(`node '${nodeName}'`, role, child, permissions);

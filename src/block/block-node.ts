@@ -12,6 +12,8 @@ import type { BlockBackend } from './block-backend.ts';
 import type { BlockEdge } from './block-edge.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { ConsistencyGroup } from './consistency-group.ts';
+import type { ExtentList } from './extent-list.ts';
+import { NodeBitmaps } from './node-bitmaps.ts';
 import type { ReplicationStatus, TakeOverImage } from './replication-status.ts';
 
 export type NodeLimits = {
@@ -53,6 +55,8 @@ export abstract class BlockNode implements AsyncDisposable {
   readonly filename: string;
   readonly parents: Set<BlockEdge> = new Set();
   readonly children: ReadonlyMap<string, BlockEdge>;
+  /** The dirty bitmaps that record what is written to the node. */
+  readonly bitmaps: NodeBitmaps = new NodeBitmaps(this);
   readonly #notifiers: BeforeWriteNotifier[] = [];
   readonly #failureListeners: ((reason: string) => void)[] = [];
   #failure: string | null = null;
@@ -100,6 +104,24 @@ export abstract class BlockNode implements AsyncDisposable {
   removeBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
     const index = this.#notifiers.indexOf(notifier);
     if (index >= 0) this.#notifiers.splice(index, 1);
+  }
+
+  /** Metadata contexts that the driver has of its own, by the names under which clients of an export select them. */
+  get metaContexts(): readonly string[] {
+    return [];
+  }
+
+  /**
+   * Adds to `extents`, of which there are at most `maxExtents` then, the statuses that one of the driver's contexts has
+   * for the `length` bytes from `offset` on, or for the first of them.
+   */
+  describeContext(_context: string, _offset: number, length: number, extents: ExtentList, _maxExtents: number): void {
+    extents.append(length, 0);
+  }
+
+  /** The same for how deep the data lie: 1 where the node has them itself, 2 where its backing does, 0 where nobody. */
+  describeDepth(_offset: number, length: number, extents: ExtentList, _maxExtents: number): void {
+    extents.append(length, 1);
   }
 
   /** Why the node can store nothing any more, such as a lost connection; null while it can. */

@@ -40,6 +40,8 @@ export interface OpenContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: BlockEventSink;
+  /** What the daemon keeps under `id` for drivers, such as TLS credentials; undefined where there is nothing. */
+  findObject(id: string): unknown;
   /**
    * Opens or finds a child and links it under `role`. The graph undoes it where the open fails. Pass the edges to the
    * node's constructor.

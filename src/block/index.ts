@@ -16,4 +16,5 @@ export {
 export { ConsistencyGroup } from './consistency-group.ts';
 export type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
 export { EXTENT_HOLE, EXTENT_ZERO, ExtentList } from './extent-list.ts';
+export type { NodeBitmap, NodeBitmaps } from './node-bitmaps.ts';
 export type { ReplicationStatus, TakeOverImage } from './replication-status.ts';

@@ -1,19 +1,23 @@
 /** `colobus serve`: an NBD server for one image. */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { UsageError } from '../base/errors.ts';
 import { ColobusDaemon } from '../daemon/colobus-daemon.ts';
 import { drivers } from '../drivers/index.ts';
-import { portOf, type SocketAddress } from '../monitor/socket-address.ts';
+import { portOf } from '../monitor/socket-address.ts';
+import type { NbdPlace } from '../nbd/server/nbd-server.ts';
 import { createLogger, type LogLevel } from './logging.ts';
 import { CliError } from './report-error.ts';
 import { runDaemon } from './run-daemon.ts';
+import { type ServeTlsOptions, tlsPolicyOf } from './serve-tls.ts';
+import { takeActivatedSocket } from './socket-activation.ts';
+import { openStdio } from './stdio-stream.ts';
 
 const DEFAULT_PORT = '10809';
 const DEFAULT_HOST = '127.0.0.1';
 const SEE_HELP = "see 'colobus serve --help'";
 
-type ServeOptions = {
+type ServeOptions = ServeTlsOptions & {
   readonly socket?: string;
   readonly port?: string;
   readonly host?: string;
@@ -22,6 +26,8 @@ type ServeOptions = {
   readonly readOnly?: true;
   readonly forceShare?: true;
   readonly maxConnections?: string;
+  readonly allow?: readonly string[];
+  readonly stdio?: true;
   readonly logLevel: LogLevel;
 };
 
@@ -33,11 +39,24 @@ export function serveCommand(): Command {
     .option('--socket <path>', 'listen on a unix socket')
     .option('--port <n>', `listen on a TCP port, 0 for any free one (default: ${DEFAULT_PORT} without --socket)`)
     .option('--host <address>', `address of the port (default: ${DEFAULT_HOST})`)
+    .option('--stdio', 'serve the client at standard input and output, and end with it')
     .option('--export <name>', 'name that clients ask for', '')
     .option('--description <text>', 'description that clients are shown')
     .option('--read-only', 'refuse writes')
     .option('--force-share', 'read the image even while another process uses it; implies --read-only')
     .option('--max-connections <n>', 'most clients at once')
+    .option('--allow <network...>', 'addresses that TCP clients may come from, such as 192.0.2.0/24; may be repeated')
+    .addOption(
+      new Option('--tls <mode>', 'encryption; require unless given with credentials').choices([
+        'off',
+        'allow',
+        'require',
+      ]),
+    )
+    .option('--tls-certificates <dir>', 'directory with server-cert.pem, server-key.pem, ca-cert.pem, ca-crl.pem')
+    .option('--tls-psk <file>', 'file of pre-shared keys, NAME:HEXKEY lines as psktool writes them')
+    .option('--tls-verify-peer', 'ask clients for certificates that ca-cert.pem has signed')
+    .addHelpText('after', '\nA socket that systemd passes (LISTEN_PID, LISTEN_FDS=1) is used in place of any of these.')
     .action(async (image: string, _options: unknown, command: Command) => {
       await serve(image, command.optsWithGlobals<ServeOptions>());
     });
@@ -46,16 +65,16 @@ export function serveCommand(): Command {
 async function serve(image: string, options: ServeOptions): Promise<void> {
   const daemon = new ColobusDaemon({ drivers, logger: createLogger(options.logLevel) });
   await runDaemon(daemon, async () => {
-    const uri = await start(daemon, image, options).catch(cause => {
+    await start(daemon, image, options).catch(cause => {
       throw new CliError(cause, `colobus serve ${image}`, SEE_HELP);
     });
-    process.stdout.write(`${uri}\n`);
   });
 }
 
-/** Opens the image, listens, and returns the URI of the export. */
-async function start(daemon: ColobusDaemon, image: string, options: ServeOptions): Promise<string> {
-  const address = addressOf(options);
+/** Opens the image, and only then listens and says where, or turns to the client that is there. */
+async function start(daemon: ColobusDaemon, image: string, options: ServeOptions): Promise<void> {
+  const place = takeActivatedSocket(process.env, process.pid) ?? placeOf(options);
+  const tls = await tlsPolicyOf(options, daemon.logger);
   const maxConnections = maxConnectionsOf(options);
   const readOnly = options.readOnly === true || options.forceShare === true;
   await daemon.graph.add({
@@ -65,7 +84,12 @@ async function start(daemon: ColobusDaemon, image: string, options: ServeOptions
     'read-only': readOnly,
     'force-share': options.forceShare === true,
   });
-  const server = await daemon.exports.startServer(address, { maxConnections });
+  const server = await daemon.exports.startServer(null, {
+    maxConnections,
+    ...(tls === null ? {} : { tls }),
+    ...(options.allow === undefined ? {} : { allow: options.allow }),
+    receiveMode: place === null ? 'copy' : 'in-place',
+  });
   await daemon.exports.add({
     id: 'serve',
     nodeName: 'image',
@@ -73,10 +97,23 @@ async function start(daemon: ColobusDaemon, image: string, options: ServeOptions
     writable: !readOnly,
     ...(options.description === undefined ? {} : { description: options.description }),
   });
-  return server.uri(options.export);
+  if (place === null) {
+    void server.attach(openStdio()).then(() => daemon.quit());
+  } else {
+    await server.listenAt(place);
+    // Who asked for standard output gets nothing else there, even where systemd's socket is used in its place.
+    if (options.stdio !== true) process.stdout.write(`${server.uri(options.export)}\n`);
+  }
 }
 
-function addressOf(options: ServeOptions): SocketAddress {
+/** Where the options say to listen; null for the client at standard input and output. */
+function placeOf(options: ServeOptions): NbdPlace | null {
+  if (options.stdio === true) {
+    if (options.socket !== undefined || options.port !== undefined || options.host !== undefined) {
+      throw new UsageError('--stdio excludes --socket, --port and --host; give one of them');
+    }
+    return null;
+  }
   if (options.socket !== undefined) {
     if (options.port !== undefined || options.host !== undefined) {
       throw new UsageError('--socket excludes --port and --host; give one of them');

@@ -18,6 +18,7 @@ import type { MonitoredDaemon } from '../monitor/monitored-daemon.ts';
 import { QEMU_VERSION, type QmpEvent, type QmpVersion } from '../monitor/protocol/qmp-message.ts';
 import { ReplicationGroups } from '../monitor/replication-groups.ts';
 import { formatAddress, type SocketAddress } from '../monitor/socket-address.ts';
+import { UserObjects } from '../monitor/user-objects.ts';
 import { flushNode } from './flush-nodes.ts';
 import { version } from './version.ts';
 
@@ -41,6 +42,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly graph: BlockGraph;
+  readonly objects: UserObjects;
   readonly exports: BlockExports;
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;
@@ -54,7 +56,9 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     this.logger = options.logger ?? silentLogger;
     const emit = (event: QmpEvent): void => this.emit(event);
     const { clock, logger } = this;
-    this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit });
+    this.objects = new UserObjects(logger);
+    const findObject = (id: string): unknown => this.objects.find(id);
+    this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit, findObject });
     this.exports = new BlockExports({ graph: this.graph, clock, logger, emit });
     this.jobs = new JobList((id, status) => emit({ name: 'JOB_STATUS_CHANGE', data: { id, status } }));
     this.replication = new ReplicationGroups(this.graph, clock, emit);

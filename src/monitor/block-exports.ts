@@ -7,10 +7,13 @@ import type { Logger } from '../base/logger.ts';
 import type { BlockBackend } from '../block/block-backend.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
+import type { NodeBitmap } from '../block/node-bitmaps.ts';
+import type { ReceiveMode } from '../nbd/server/accepted-socket.ts';
+import type { TlsPolicy } from '../nbd/server/nbd-connection.ts';
 import { NbdExport } from '../nbd/server/nbd-export.ts';
-import { NbdServer } from '../nbd/server/nbd-server.ts';
+import { type NbdPlace, NbdServer } from '../nbd/server/nbd-server.ts';
+import type { BitmapReference } from './bitmap-reference.ts';
 import type { QmpEvent } from './protocol/qmp-message.ts';
-import type { SocketAddress } from './socket-address.ts';
 
 /** An export that is deleted asks again after so long for its requests to return. */
 const CLOSE_ROUND_MS = 5000;
@@ -31,6 +34,18 @@ export type NewExport = {
   readonly name: string;
   readonly description?: string;
   readonly writable: boolean;
+  /** Dirty bitmaps that clients may read. */
+  readonly bitmaps?: readonly BitmapReference[];
+  readonly allocationDepth?: boolean;
+};
+
+export type ServerOptions = {
+  /** 0 leaves the number to the server. */
+  readonly maxConnections: number;
+  readonly tls?: TlsPolicy;
+  /** Addresses that TCP clients may come from; all where it is left out. */
+  readonly allow?: readonly string[];
+  readonly receiveMode?: ReceiveMode;
 };
 
 export type ExportInfo = { readonly id: string; readonly nodeName: string; readonly shuttingDown: boolean };
@@ -61,15 +76,18 @@ export class BlockExports {
     }));
   }
 
-  /** Starts the NBD server. `maxConnections` 0 leaves the number to the server. Throws UsageError. */
-  async startServer(address: SocketAddress, options: { readonly maxConnections: number }): Promise<NbdServer> {
+  /** Starts the NBD server; without an address, for streams that are attached to it or to listen later. Throws UsageError. */
+  async startServer(address: NbdPlace | null, options: ServerOptions): Promise<NbdServer> {
     if (this.#server !== null || this.#serverChanging) throw new UsageError('NBD server already running');
     const { clock, logger } = this.#options;
-    const limit = options.maxConnections === 0 ? {} : { maxConnections: options.maxConnections };
+    const { maxConnections, ...rest } = options;
+    const limit = maxConnections === 0 ? {} : { maxConnections };
     this.#serverChanging = true;
     try {
-      this.#server = await NbdServer.listen(address, { clock, logger, ...limit });
-      return this.#server;
+      const server = new NbdServer({ clock, logger, ...rest, ...limit });
+      if (address !== null) await server.listenAt(address);
+      this.#server = server;
+      return server;
     } finally {
       this.#serverChanging = false;
     }
@@ -112,7 +130,8 @@ export class BlockExports {
       throw new UsageError(`NBD server already has export named '${name}'`);
     }
     if (wanted.writable && node.readOnly) throw new UsageError('Cannot export read-only node as writable');
-    const nbdExport = await NbdExport.open({ ...wanted, node, clock: this.#options.clock });
+    const bitmaps = (wanted.bitmaps ?? []).map(reference => this.#bitmap(node, reference));
+    const nbdExport = await NbdExport.open({ ...wanted, node, bitmaps, clock: this.#options.clock });
     server.addExport(nbdExport);
     this.#exports.set(id, nbdExport);
   }
@@ -143,6 +162,18 @@ export class BlockExports {
     await this.#closeAll(writers, deadlineMs);
   }
 
+  #bitmap(node: BlockNode, reference: BitmapReference): NodeBitmap {
+    const found =
+      typeof reference === 'string'
+        ? findBitmap(node, reference)
+        : this.#options.graph.node(reference.node).bitmaps.get(reference.name);
+    if (found === undefined) throw new UsageError(`Bitmap '${reference}' is not found`);
+    if (found.bitmap.lengthBytes !== node.lengthBytes) {
+      throw new UsageError(`Bitmap '${found.name}' is not of the size of node '${node.name}'; export it elsewhere`);
+    }
+    return found;
+  }
+
   async #closeAll(exports: readonly NbdExport[], deadlineMs: number): Promise<void> {
     const results = await Promise.allSettled(exports.map(nbdExport => this.#close(nbdExport, deadlineMs)));
     const failure = results.find(result => result.status === 'rejected');
@@ -167,6 +198,17 @@ export class BlockExports {
       }
     }
   }
+}
+
+/** The bitmap called `name` of `node`, or of the first node below that has one. */
+function findBitmap(node: BlockNode, name: string): NodeBitmap | undefined {
+  const own = node.bitmaps.find(name);
+  if (own !== undefined) return own;
+  for (const edge of node.children.values()) {
+    const below = findBitmap(edge.node, name);
+    if (below !== undefined) return below;
+  }
+  return undefined;
 }
 
 /** The roots whose requests can reach `backing` on another way than through `buffer`. */

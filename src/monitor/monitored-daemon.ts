@@ -7,12 +7,14 @@ import type { JobList } from '../jobs/job-list.ts';
 import type { BlockExports } from './block-exports.ts';
 import type { QmpEvent, QmpVersion } from './protocol/qmp-message.ts';
 import type { ReplicationGroups } from './replication-groups.ts';
+import type { UserObjects } from './user-objects.ts';
 
 export interface MonitoredDaemon {
   readonly version: QmpVersion;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly graph: BlockGraph;
+  readonly objects: UserObjects;
   readonly exports: BlockExports;
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;

@@ -6,6 +6,8 @@ import type { BlockRequest, RequestKind } from '../../src/block/block-request.ts
 
 export type HeldNodeOptions = {
   readonly lengthBytes?: number;
+  /** Longer than the content: the node then keeps no data and only takes note of requests. */
+  readonly reportedBytes?: number;
   readonly readOnly?: boolean;
   readonly limits?: Partial<NodeLimits>;
 };
@@ -22,8 +24,14 @@ export class HeldNode extends BlockNode {
   #waiters: { readonly count: number; readonly resolve: () => void }[] = [];
 
   constructor(options: HeldNodeOptions = {}) {
-    const { lengthBytes = 1024 * 1024, readOnly = false, limits = {} } = options;
-    super({ name: 'held', driver: 'held', lengthBytes, readOnly, limits: { ...DEFAULT_LIMITS, ...limits } });
+    const { lengthBytes = 1024 * 1024, reportedBytes = lengthBytes, readOnly = false, limits = {} } = options;
+    super({
+      name: 'held',
+      driver: 'held',
+      lengthBytes: reportedBytes,
+      readOnly,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    });
     this.content = Buffer.alloc(lengthBytes);
   }
 
@@ -58,7 +66,7 @@ export class HeldNode extends BlockNode {
     if (this.errno === 0) {
       if (kind === 'read') this.content.copy(buffer, at, offset, offset + length);
       if (kind === 'write') buffer.copy(this.content, offset, at, at + length);
-      if (kind === 'write-zeroes' || kind === 'discard') this.content.fill(0, offset, offset + length);
+      if (kind === 'write-zeroes' || kind === 'discard') this.content.fill(0, offset, Math.min(offset + length, this.content.length));
       if (kind === 'block-status') this.#describe(request);
     }
     request.complete(this.errno);
@@ -67,6 +75,10 @@ export class HeldNode extends BlockNode {
   /** Sectors of zeroes are holes. */
   #describe(request: BlockRequest): void {
     assert(request.extents !== null, 'A block-status brings the list for its answer');
+    if (request.offset >= this.content.length) {
+      request.extents.append(request.length, 3);
+      return;
+    }
     const end = request.offset + request.length;
     for (let at = request.offset; at < end; ) {
       const next = Math.min(end, at - (at % 512) + 512);

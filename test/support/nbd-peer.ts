@@ -1,14 +1,18 @@
-/** NbdPeer: a real NBD server, nbdkit or qemu-nbd, on a unix socket in a folder of its own, for one test. */
+/** NbdPeer: a real NBD server, nbdkit, qemu-nbd or nbd-server, on a unix socket in a folder of its own, for one test. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
 import { ColobusError } from '../../src/base/errors.ts';
 
+const run = promisify(execFile);
 const START_MS = 20_000;
 
 export class NbdPeer implements AsyncDisposable {
@@ -16,6 +20,8 @@ export class NbdPeer implements AsyncDisposable {
   readonly directory: string;
   readonly socket: string;
   #process: ChildProcess | null = null;
+  /** Of a server that went to the background. */
+  #daemonPid: number | null = null;
   #complaints = '';
 
   private constructor(directory: string) {
@@ -37,6 +43,18 @@ export class NbdPeer implements AsyncDisposable {
     await makeImage(image);
     const own = ['--persistent', '--pid-file', peer.#pidfile, '--socket', peer.socket, '--format', 'raw'];
     return await peer.#start('qemu-nbd', [...own, ...args, image]);
+  }
+
+  /** Starts nbd-server with the raw image that `makeImage` leaves at the path it is given, as export `disk`. */
+  static async nbdServer(makeImage: (path: string) => Promise<void>, ...settings: readonly string[]): Promise<NbdPeer> {
+    const peer = await NbdPeer.#prepare();
+    const image = join(peer.directory, 'image');
+    const config = join(peer.directory, 'config');
+    await makeImage(image);
+    const generic = ['[generic]', 'allowlist = true', `unixsock = ${peer.socket}`];
+    await writeFile(config, [...generic, '[disk]', `exportname = ${image}`, ...settings, ''].join('\n'));
+    await peer.#daemon('nbd-server', ['-C', config, '-p', peer.#pidfile]);
+    return peer;
   }
 
   uri(exportName = ''): string {
@@ -67,6 +85,7 @@ export class NbdPeer implements AsyncDisposable {
       process.kill('SIGKILL');
       await exited;
     }
+    if (this.#daemonPid !== null) globalThis.process.kill(this.#daemonPid, 'SIGTERM');
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -101,4 +120,26 @@ export class NbdPeer implements AsyncDisposable {
       watcher.close();
     }
   }
+
+  /** Starts a server that goes to the background, and waits until it accepts connections. */
+  async #daemon(program: string, args: readonly string[]): Promise<void> {
+    await run(program, args);
+    const accepting = (async () => {
+      while (!(existsSync(this.#pidfile) && (await accepts(this.socket)))) await setImmediate();
+    })();
+    await withDeadline(accepting, START_MS, systemClock, `${program} did not listen within ${START_MS} ms`);
+    this.#daemonPid = Number(await readFile(this.#pidfile, 'utf8'));
+  }
+}
+
+/** True where something accepts connections on the unix socket `path`. */
+function accepts(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }

@@ -6,23 +6,26 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connectTls } from '../../src/nbd/tls/connect-tls.ts';
+import type { TlsCredentials } from '../../src/nbd/tls/tls-credentials.ts';
 
-/** A read that gets nothing for so long fails the test. */
-const PATIENCE_MS = 5000;
+/** A unix socket's path, or a TCP address. */
+export type RawTarget = string | { readonly host: string; readonly port: number };
 
 export class RawNbdClient implements Disposable {
   readonly socket: Socket;
-  /** What arrived and was not read, in pieces. */
-  #pieces: Buffer[] = [];
-  #arrived = 0;
+  /** A read that gets nothing for so long fails. */
+  patienceMs = 5000;
+  #chunks: Buffer[] = [];
+  #received = 0;
   #ended = false;
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', chunk => {
-      this.#pieces.push(chunk);
-      this.#arrived += chunk.length;
+      this.#chunks.push(chunk);
+      this.#received += chunk.length;
       this.#wake();
     });
     for (const event of ['end', 'close', 'error']) {
@@ -33,15 +36,16 @@ export class RawNbdClient implements Disposable {
     }
   }
 
-  static async connect(path: string): Promise<RawNbdClient> {
-    const socket = connect({ path, allowHalfOpen: true });
+  static async connect(target: RawTarget): Promise<RawNbdClient> {
+    const address = typeof target === 'string' ? { path: target } : target;
+    const socket = connect({ ...address, allowHalfOpen: true });
     await once(socket, 'connect');
     return new RawNbdClient(socket);
   }
 
   /** Connects and completes a handshake with NBD_OPT_GO. */
-  static async attach(path: string, exportName: string, wanted: Wanted = {}): Promise<RawNbdClient> {
-    const client = await RawNbdClient.connect(path);
+  static async attach(target: RawTarget, exportName: string, wanted: Wanted = {}): Promise<RawNbdClient> {
+    const client = await RawNbdClient.connect(target);
     await client.read(18);
     client.send(u32(3));
     if (wanted.structured === true) await client.haggle(OPT.STRUCTURED_REPLY);
@@ -60,25 +64,20 @@ export class RawNbdClient implements Disposable {
 
   /** The next `bytes`; throws where the server ends before or stays silent. */
   async read(bytes: number): Promise<Buffer> {
-    while (this.#arrived < bytes) {
-      if (this.#ended) throw new Error(`The server ended after ${this.#arrived} of ${bytes} bytes`);
+    while (this.#received < bytes) {
+      if (this.#ended) throw new Error(`The server ended after ${this.#received} of ${bytes} bytes`);
       await this.#news(`${bytes} bytes`);
     }
-    this.#arrived -= bytes;
-    const taken: Buffer[] = [];
-    for (let missing = bytes; missing > 0; ) {
-      const piece = this.#pieces.shift() as Buffer;
-      taken.push(piece.subarray(0, missing));
-      if (piece.length > missing) this.#pieces.unshift(piece.subarray(missing));
-      missing -= Math.min(missing, piece.length);
-    }
-    return Buffer.concat(taken);
+    const received = this.#take();
+    this.#chunks = [received.subarray(bytes)];
+    this.#received = received.length - bytes;
+    return received.subarray(0, bytes);
   }
 
   /** Waits for the server to end the connection; gives what it sent before. */
   async readToEnd(): Promise<Buffer> {
     while (!this.#ended) await this.#news('the end of the connection');
-    return Buffer.concat(this.#pieces);
+    return this.#take();
   }
 
   /** Sends an option and reads its replies up to the last one. */
@@ -92,6 +91,19 @@ export class RawNbdClient implements Disposable {
       replies.push(reply);
       if (reply.type === REP.ACK || reply.type >= 0x80000000) return replies;
     }
+  }
+
+  /** Sends STARTTLS and gives the encrypted client to go on with, once the server has agreed. */
+  async startTls(credentials: TlsCredentials, hostname: string | null = null): Promise<RawNbdClient> {
+    const [reply] = await this.haggle(OPT.STARTTLS);
+    if (reply?.type !== REP.ACK) throw new Error('The server refused to start TLS');
+    return this.encrypt(credentials, hostname);
+  }
+
+  /** Starts TLS without asking. */
+  async encrypt(credentials: TlsCredentials, hostname: string | null = null): Promise<RawNbdClient> {
+    this.socket.removeAllListeners('data');
+    return new RawNbdClient(await connectTls(this.socket, credentials, hostname));
   }
 
   /** Reads a simple reply's error and cookie. */
@@ -117,11 +129,17 @@ export class RawNbdClient implements Disposable {
     this.socket.destroy();
   }
 
+  /** All that has come and was not read, in one piece. */
+  #take(): Buffer {
+    return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+  }
+
   async #news(what: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve, reject) => {
       this.#wake = resolve;
-      timer = setTimeout(() => reject(new Error(`Waited ${PATIENCE_MS} ms in vain for ${what}`)), PATIENCE_MS);
+      const late = `Waited ${this.patienceMs} ms in vain for ${what}`;
+      timer = setTimeout(() => reject(new Error(late)), this.patienceMs);
     }).finally(() => clearTimeout(timer));
   }
 }
@@ -145,6 +163,7 @@ export const OPT = {
   STRUCTURED_REPLY: 8,
   LIST_META_CONTEXT: 9,
   SET_META_CONTEXT: 10,
+  EXTENDED_HEADERS: 11,
 } as const;
 
 export const REP = {
@@ -155,8 +174,11 @@ export const REP = {
   ERR_UNSUP: 0x80000001,
   ERR_POLICY: 0x80000002,
   ERR_INVALID: 0x80000003,
+  ERR_TLS_REQD: 0x80000005,
   ERR_UNKNOWN: 0x80000006,
+  ERR_SHUTDOWN: 0x80000007,
   ERR_BLOCK_SIZE_REQD: 0x80000008,
+  ERR_EXT_HEADER_REQD: 0x8000000a,
 } as const;
 
 export const CMD = {

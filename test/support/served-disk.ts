@@ -10,6 +10,7 @@ import { TemporaryFolder } from './temporary-folder.ts';
 export type ServedDiskOptions = HeldNodeOptions & {
   readonly writable?: boolean;
   readonly description?: string;
+  readonly allocationDepth?: boolean;
   readonly server?: NbdServerOptions;
   readonly clock?: Clock;
 };
@@ -34,13 +35,16 @@ export class ServedDisk implements AsyncDisposable {
   }
 
   static async open(options: ServedDiskOptions = {}): Promise<ServedDisk> {
-    const { writable = true, description = '', clock } = options;
+    const { writable = true, description = '', allocationDepth = false, clock } = options;
     const timed = clock === undefined ? {} : { clock };
     const node = new HeldNode(options);
     const folder = await TemporaryFolder.create('memory');
     const path = folder.file('socket');
     const server = await NbdServer.listen({ path }, { ...timed, ...options.server });
-    const nbdExport = await NbdExport.open({ id: 'e0', name: EXPORT_NAME, description, node, writable, ...timed });
+    const nbdExport = await NbdExport.open({
+      ...{ id: 'e0', name: EXPORT_NAME, description, node, writable, allocationDepth },
+      ...timed,
+    });
     server.addExport(nbdExport);
     return new ServedDisk(node, nbdExport, server, path, folder);
   }

@@ -31,15 +31,21 @@ export function storageDaemonCommand(): Command {
         'qemu-storage-daemon, may be repeated, and are carried out in the order given.\n\n' +
         `Drivers: ${drivers.map(driver => driver.name).join(', ')}.`,
     )
+    .option(
+      '--object <definition>',
+      'keep TLS credentials or a secret: tls-creds-x509,id=I,dir=D,endpoint=server[,verify-peer=off], ' +
+        'tls-creds-psk,id=I,dir=D,endpoint=server, or secret,id=I,file=F',
+      gather('object'),
+    )
     .option('--blockdev <definition>', 'open a node: driver=D,node-name=N,… or JSON', gather('blockdev'))
     .option(
       '--nbd-server <address>',
-      'start the NBD server: addr.type=unix,addr.path=P or addr.type=inet,addr.host=H,addr.port=N; max-connections=N',
+      'start the NBD server: addr.type=unix,addr.path=P or addr.type=inet,addr.host=H,addr.port=N; max-connections=N; tls-creds=I',
       gather('nbd-server'),
     )
     .option(
       '--export <export>',
-      'export a node: [type=]nbd,id=I,node-name=N[,name=E][,description=T][,writable=on]',
+      'export a node: [type=]nbd,id=I,node-name=N[,name=E][,description=T][,writable=on][,bitmaps.0=B][,allocation-depth=on]',
       gather('export'),
     )
     .option(

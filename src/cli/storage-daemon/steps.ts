@@ -7,13 +7,14 @@ import type { Command } from '../../monitor/command.ts';
 import { blockExportAdd } from '../../monitor/commands/block-export-add.ts';
 import { blockdevAdd } from '../../monitor/commands/blockdev-add.ts';
 import { nbdServerStart } from '../../monitor/commands/nbd-server-start.ts';
+import { objectAdd } from '../../monitor/commands/object-add.ts';
 import type { JsonValue } from '../../monitor/protocol/json-value.ts';
 import type { SocketAddress } from '../../monitor/socket-address.ts';
 import { parseChardev } from './chardev.ts';
 import { coerceDefinition, coerceStrings } from './coerce-strings.ts';
 import { isJsonText, parseOptionText } from './key-value.ts';
 
-export type StepName = 'blockdev' | 'nbd-server' | 'export' | 'chardev' | 'monitor';
+export type StepName = 'object' | 'blockdev' | 'nbd-server' | 'export' | 'chardev' | 'monitor';
 
 export type Step = { readonly name: StepName; readonly text: string };
 
@@ -30,6 +31,8 @@ export class StepRunner {
   /** Carries out one option. Throws UsageError, having changed nothing. */
   async run(step: Step): Promise<void> {
     switch (step.name) {
+      case 'object':
+        return this.#execute(objectAdd, typed(objectAdd, step.text, 'qom-type'));
       case 'blockdev':
         return this.#execute(blockdevAdd, this.#definition(step.text));
       case 'nbd-server':

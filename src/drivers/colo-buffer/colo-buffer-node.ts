@@ -18,6 +18,7 @@ import { BlockNode } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { ConsistencyGroup } from '../../block/consistency-group.ts';
 import { rootsAbove } from '../../block/drain.ts';
+import type { ExtentList } from '../../block/extent-list.ts';
 import type {
   ImageAvailability,
   ReplicationState,
@@ -26,12 +27,20 @@ import type {
 } from '../../block/replication-status.ts';
 import { BufferCommit, type CommitControl } from './buffer-commit.ts';
 import { type BufferPolicies, ColoBuffer } from './colo-buffer.ts';
+import { isOwn, NO_ENTRY } from './entry.ts';
 import { OriginalCopier } from './original-copier.ts';
 import { RangeLocks } from './range-locks.ts';
 import type { SpillFile } from './spill-file.ts';
 import { readView } from './standby-read.ts';
 import { StandbyWrite } from './standby-write.ts';
-import { statusOfView } from './view-status.ts';
+import { describeEntries, statusOfView } from './view-status.ts';
+
+/** The metadata context that shows the buffer: 0 the disk's own content, 1 an original, 2 what the standby wrote. */
+const BUFFER_CONTEXT = 'colobus:buffer';
+const STATUS_ORIGINAL = 1;
+const STATUS_OWN = 2;
+const DEPTH_BUFFER = 1;
+const DEPTH_DISK = 2;
 
 export type ColoBufferNodeOptions = {
   readonly name: string;
@@ -113,6 +122,27 @@ export class ColoBufferNode extends BlockNode {
         if (isRunning) this.#locks.lock(new StandbyWrite(this.#buffer, request, this.#written));
         else void this.#commit.writeThrough(request);
     }
+  }
+
+  override get metaContexts(): readonly string[] {
+    return [BUFFER_CONTEXT];
+  }
+
+  override describeContext(_context: string, offset: number, length: number, extents: ExtentList, most: number): void {
+    const statusOf = (entry: number): number => (entry === NO_ENTRY ? 0 : isOwn(entry) ? STATUS_OWN : STATUS_ORIGINAL);
+    if (this.#isBuffering) describeEntries(this.#buffer, offset, length, extents, most, statusOf);
+    else extents.append(length, 0);
+  }
+
+  override describeDepth(offset: number, length: number, extents: ExtentList, most: number): void {
+    const depthOf = (entry: number): number => (entry === NO_ENTRY ? DEPTH_DISK : DEPTH_BUFFER);
+    if (this.#isBuffering) describeEntries(this.#buffer, offset, length, extents, most, depthOf);
+    else extents.append(length, DEPTH_DISK);
+  }
+
+  /** The buffer lies over the disk. */
+  get #isBuffering(): boolean {
+    return this.#state === 'running' || this.#state === 'failover' || this.#state === 'failed';
   }
 
   readonly #written = (write: StandbyWrite, errno: number): void => {

@@ -27,6 +27,25 @@ export function statusOfView(buffer: ColoBuffer, request: BlockRequest): void {
   buffer.backing.submit(child);
 }
 
+/** Adds to `extents` what `statusOf` says of the entry of each chunk, from `offset` on over `length` bytes or less. */
+export function describeEntries(
+  buffer: ColoBuffer,
+  offset: number,
+  length: number,
+  extents: ExtentList,
+  maxExtents: number,
+  statusOf: (entry: number) => number,
+): void {
+  const { granularity } = buffer;
+  const end = Math.min(offset + length, (Math.floor(offset / granularity) + MAX_CHUNKS) * granularity);
+  for (let at = offset; at < end && extents.lengths.length < maxExtents; ) {
+    const chunk = Math.floor(at / granularity);
+    const next = Math.min(end, (chunk + 1) * granularity);
+    extents.append(next - at, statusOf(buffer.view(buffer.running, chunk)));
+    at = next;
+  }
+}
+
 function overlay(buffer: ColoBuffer, request: BlockRequest, disk: ExtentList): void {
   let at = request.offset;
   for (const [i, length] of disk.lengths.entries()) {

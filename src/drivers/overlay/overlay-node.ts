@@ -12,12 +12,17 @@ import { type BlockEdge, READ_STABLE } from '../../block/block-edge.ts';
 import { BlockNode } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
 import type { Driver, OpenContext } from '../../block/driver.ts';
+import type { ExtentList } from '../../block/extent-list.ts';
 import { OverlapTracker } from '../../block/overlap-tracker.ts';
 import { CHUNK_BYTES, chunkAt, lastChunk } from './chunks.ts';
 import { type OverlayOptions, overlayOptions } from './options.ts';
 import { OverlayRead } from './overlay-read.ts';
 import { attachStorage } from './overlay-storage.ts';
 import { OverlayWrite } from './overlay-write.ts';
+
+/** How deep the data lie that were written to the overlay, and all others. */
+const DEPTH_STORAGE = 1;
+const DEPTH_BACKING = 2;
 
 /** A stretch of chunks that come from the same place. */
 export type ChunkRun = { readonly edge: BlockEdge; readonly length: number };
@@ -102,6 +107,14 @@ export class OverlayNode extends BlockNode implements RequestOwner {
     do chunk += 1;
     while (chunk * CHUNK_BYTES < end && this.#written.has(chunk) === written);
     return { edge, length: Math.min(chunk * CHUNK_BYTES, end) - offset };
+  }
+
+  override describeDepth(offset: number, length: number, extents: ExtentList, maxExtents: number): void {
+    for (let done = 0; done < length && extents.lengths.length < maxExtents; ) {
+      const run = this.runAt(offset + done, length - done);
+      extents.append(run.length, run.edge === this.storage ? DEPTH_STORAGE : DEPTH_BACKING);
+      done += run.length;
+    }
   }
 
   #passOn(request: BlockRequest, edge: BlockEdge, length: number): void {

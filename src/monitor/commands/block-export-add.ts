@@ -1,6 +1,7 @@
 /** block-export-add: exports a node over NBD. */
 
 import * as z from 'zod';
+import { BITMAP_REFERENCE } from '../bitmap-reference.ts';
 import { type Command, defineCommand } from '../command.ts';
 
 /** NBD proto.md, "Values", limits strings to this many bytes. */
@@ -16,6 +17,10 @@ export const blockExportAdd: Command = defineCommand({
     name: z.string().max(MAX_STRING_BYTES).optional(),
     description: z.string().max(MAX_STRING_BYTES).optional(),
     writable: z.boolean().optional(),
+    /** Offers `qemu:dirty-bitmap:NAME` of each: of the node or one below, or of the node that is named. */
+    bitmaps: z.array(BITMAP_REFERENCE).optional(),
+    /** Offers `qemu:allocation-depth`. */
+    'allocation-depth': z.boolean().optional(),
   }),
   run: async (args, daemon) => {
     await daemon.exports.add({
@@ -23,6 +28,8 @@ export const blockExportAdd: Command = defineCommand({
       nodeName: args['node-name'],
       name: args.name ?? args['node-name'],
       writable: args.writable ?? false,
+      bitmaps: args.bitmaps ?? [],
+      allocationDepth: args['allocation-depth'] ?? false,
       ...(args.description === undefined ? {} : { description: args.description }),
     });
   },

@@ -1,6 +1,10 @@
 /** All commands of the monitor, in the order of the documentation. `qmp_capabilities` is each session's own. */
 
 import type { Command } from '../command.ts';
+import { blockDirtyBitmapAdd } from './block-dirty-bitmap-add.ts';
+import { blockDirtyBitmapClear } from './block-dirty-bitmap-clear.ts';
+import { blockDirtyBitmapMerge } from './block-dirty-bitmap-merge.ts';
+import { blockDirtyBitmapRemove } from './block-dirty-bitmap-remove.ts';
 import { blockExportAdd } from './block-export-add.ts';
 import { blockExportDel } from './block-export-del.ts';
 import { blockdevAdd } from './blockdev-add.ts';
@@ -13,6 +17,8 @@ import { jobPause } from './job-pause.ts';
 import { jobResume } from './job-resume.ts';
 import { nbdServerStart } from './nbd-server-start.ts';
 import { nbdServerStop } from './nbd-server-stop.ts';
+import { objectAdd } from './object-add.ts';
+import { objectDel } from './object-del.ts';
 import { queryBlockExports } from './query-block-exports.ts';
 import { makeQueryCommands } from './query-commands.ts';
 import { queryJobs } from './query-jobs.ts';
@@ -33,6 +39,12 @@ const WORKING: readonly Command[] = [
   blockdevAdd,
   blockdevDel,
   queryNamedBlockNodes,
+  objectAdd,
+  objectDel,
+  blockDirtyBitmapAdd,
+  blockDirtyBitmapRemove,
+  blockDirtyBitmapClear,
+  blockDirtyBitmapMerge,
   nbdServerStart,
   nbdServerStop,
   blockExportAdd,

@@ -2,6 +2,7 @@
 
 import * as z from 'zod';
 import type { BlockNode } from '../../block/block-node.ts';
+import type { NodeBitmap } from '../../block/node-bitmaps.ts';
 import { type Command, defineCommand } from '../command.ts';
 
 export const queryNamedBlockNodes: Command = defineCommand({
@@ -11,7 +12,21 @@ export const queryNamedBlockNodes: Command = defineCommand({
   run: (_args, daemon) => daemon.graph.nodes().map(describe).reverse(),
 });
 
+/** In the shape of QEMU's BlockDirtyInfo. */
+function describeBitmap({ name, bitmap, enabled, users }: NodeBitmap): object {
+  const { dirtyBytes, granularityBytes } = bitmap;
+  return {
+    name,
+    count: dirtyBytes,
+    granularity: granularityBytes,
+    recording: enabled,
+    busy: users > 0,
+    persistent: false,
+  };
+}
+
 function describe(node: BlockNode): object {
+  const bitmaps = node.bitmaps.list();
   return {
     'node-name': node.name,
     drv: node.driver,
@@ -29,5 +44,6 @@ function describe(node: BlockNode): object {
     iops: 0,
     iops_rd: 0,
     iops_wr: 0,
+    ...(bitmaps.length === 0 ? {} : { 'dirty-bitmaps': bitmaps.map(describeBitmap) }),
   };
 }

@@ -19,6 +19,9 @@ export const NBD_OPTION_REPLY_MAGIC_LO = 0x045565a9;
 export const NBD_REQUEST_MAGIC = 0x25609513;
 export const NBD_SIMPLE_REPLY_MAGIC = 0x67446698;
 export const NBD_STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+/** The two magics of extended headers (NBD proto.md, branch extension-ext-header). */
+export const NBD_EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+export const NBD_EXTENDED_REPLY_MAGIC = 0x6e8a278c;
 
 /** Handshake flags of the server. */
 export const NBD_FLAG_FIXED_NEWSTYLE = 0x1;
@@ -102,6 +105,7 @@ export const NBD_REPLY_TYPE_NONE = 0;
 export const NBD_REPLY_TYPE_OFFSET_DATA = 1;
 export const NBD_REPLY_TYPE_OFFSET_HOLE = 2;
 export const NBD_REPLY_TYPE_BLOCK_STATUS = 5;
+export const NBD_REPLY_TYPE_BLOCK_STATUS_EXT = 6;
 /** Set in every chunk type that is an error. */
 export const NBD_REPLY_TYPE_ERROR_BIT = 0x8000;
 export const NBD_REPLY_TYPE_ERROR = 0x8001;
@@ -111,6 +115,10 @@ export const NBD_REPLY_TYPE_ERROR_OFFSET = 0x8002;
 export const NBD_STATE_HOLE = 0x1;
 export const NBD_STATE_ZERO = 0x2;
 export const BASE_ALLOCATION = 'base:allocation';
+/** Its status is how far below the exported node the data lie: 0 unallocated, 1 in the node itself, 2 one below. */
+export const QEMU_ALLOCATION_DEPTH = 'qemu:allocation-depth';
+/** The name of a dirty bitmap follows; its status is 1 for dirty. */
+export const QEMU_DIRTY_BITMAP = 'qemu:dirty-bitmap:';
 
 /** Error numbers on the wire. */
 export const NBD_EPERM = 1;

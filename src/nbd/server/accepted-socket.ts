@@ -7,6 +7,7 @@
  */
 
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** Who takes the bytes. */
 export interface ByteSink {
@@ -27,14 +28,11 @@ type SocketInternals = { _handle: object | null };
  * Starts reading from `accepted`, which is paused, into `sink`. Returns the socket to use from now on, of which the
  * 'end' event stays to the caller. A socket that was wrapped anew is no longer counted by its server.
  */
-export function startReading(accepted: Socket, sink: ByteSink, mode: ReceiveMode): Socket {
+export function startReading(accepted: Duplex, sink: ByteSink, mode: ReceiveMode): Duplex {
   const internals = accepted as unknown as SocketInternals;
   const handle = internals._handle;
-  if (mode === 'copy' || handle === null || handle === undefined) {
-    accepted.on('data', chunk => {
-      if (!sink.append(chunk)) accepted.pause();
-    });
-    accepted.resume();
+  if (mode === 'copy' || !(accepted instanceof Socket) || handle === null || handle === undefined) {
+    copyInto(accepted, sink);
     return accepted;
   }
   internals._handle = null;
@@ -48,4 +46,12 @@ export function startReading(accepted: Socket, sink: ByteSink, mode: ReceiveMode
     },
   };
   return new Socket(options);
+}
+
+/** Reads from `stream` into `sink` by way of Node.js's own memory. */
+export function copyInto(stream: Duplex, sink: ByteSink): void {
+  stream.on('data', (chunk: Buffer) => {
+    if (!sink.append(chunk)) stream.pause();
+  });
+  stream.resume();
 }

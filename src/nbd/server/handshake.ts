@@ -2,7 +2,9 @@
  * Handshake: the first phase of a connection, from the greeting to the first command.
  *
  *   client flags ──► options … ──EXPORT_NAME or GO──► session
- *                       └──ABORT, or a broken limit──► end
+ *                      ▲  │ └──ABORT, or a broken limit──► end
+ *                      │  └──STARTTLS──► TLS ──┐
+ *                      └───────────────────────┘
  */
 
 import { ProtocolError } from '../../base/errors.ts';
@@ -15,8 +17,9 @@ import {
 } from '../protocol/constants.ts';
 import { CLIENT_FLAGS_BYTES, decodeClientFlags, encodeGreeting, GREETING_BYTES } from '../protocol/greeting.ts';
 import { decodeOptionHeader, OPTION_HEADER_BYTES } from '../protocol/option.ts';
+import { blankState, type HandshakeState } from './handshake-state.ts';
 import { MAX_OPTION_BYTES, MAX_OPTIONS } from './limits.ts';
-import { answerOption, type ExportDirectory, type HandshakeState, type Session } from './option-answers.ts';
+import { type AnswerContext, answerOption, type OptionAnswer } from './option-answers.ts';
 import type { ReceiveBuffer } from './receive-buffer.ts';
 
 /** What the server says first. */
@@ -26,8 +29,10 @@ export function greeting(): Buffer {
   return bytes;
 }
 
+export type HandshakeStep = OptionAnswer['next'];
+
 export class Handshake {
-  readonly #directory: ExportDirectory;
+  readonly #context: AnswerContext;
   readonly #send: (reply: Buffer) => void;
   #state: HandshakeState | null = null;
   /** A client that does not speak the fixed newstyle gets no replies to options: it may only name its export. */
@@ -35,16 +40,17 @@ export class Handshake {
   #options = 0;
   #optionBytes = 0;
 
-  constructor(directory: ExportDirectory, send: (reply: Buffer) => void) {
-    this.#directory = directory;
+  constructor(context: AnswerContext, send: (reply: Buffer) => void) {
+    this.#context = context;
     this.#send = send;
   }
 
   /**
-   * Works off what has arrived. Returns 'continue' to wait for more, 'close' where the client wants to end, or the
-   * session that was agreed on. Throws ProtocolError where the client must be disconnected.
+   * Works off what has arrived. Returns 'continue' to wait for more, 'close' where the client wants to end, 'start-tls'
+   * to go on when the connection is encrypted, or the session that was agreed on. Throws ProtocolError where the client
+   * must be disconnected.
    */
-  consume(receive: ReceiveBuffer): 'continue' | 'close' | Session {
+  consume(receive: ReceiveBuffer): HandshakeStep {
     for (;;) {
       if (this.#state === null) {
         if (receive.available < CLIENT_FLAGS_BYTES) return 'continue';
@@ -62,10 +68,10 @@ export class Handshake {
       throw new ProtocolError(`The client set unknown handshake flags 0x${flags.toString(16)}`);
     }
     this.#fixedNewstyle = (flags & NBD_FLAG_C_FIXED_NEWSTYLE) !== 0;
-    return { noZeroes: (flags & NBD_FLAG_C_NO_ZEROES) !== 0, structuredReplies: false, selected: null };
+    return blankState((flags & NBD_FLAG_C_NO_ZEROES) !== 0, false);
   }
 
-  #takeOption(receive: ReceiveBuffer, state: HandshakeState): 'incomplete' | 'continue' | 'close' | Session {
+  #takeOption(receive: ReceiveBuffer, state: HandshakeState): 'incomplete' | HandshakeStep {
     if (receive.available < OPTION_HEADER_BYTES) {
       receive.expect(OPTION_HEADER_BYTES);
       return 'incomplete';
@@ -86,7 +92,7 @@ export class Handshake {
     this.#options += 1;
     this.#optionBytes += length;
     const data = receive.bytes.subarray(receive.start + OPTION_HEADER_BYTES, receive.start + wanted);
-    const answer = answerOption(state, option, data, this.#directory);
+    const answer = answerOption(state, option, data, this.#context);
     receive.take(wanted);
     this.#state = answer.state;
     for (const reply of answer.replies) this.#send(reply);

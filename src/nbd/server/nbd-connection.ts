@@ -2,38 +2,46 @@
  * NbdConnection: one client, from the greeting to the last reply.
  *
  *   handshake ──session──► transmission ──DISC, end of stream, stop──► draining ──requests returned──► closed
- *       └──time limit, ABORT, broken rule──────────────────────────────────────────────────────────► closed
+ *    ▲  │  └──time limit, ABORT, broken rule──────────────────────────────────────────────────────► closed
+ *    └──┘ STARTTLS: the handshake goes on through the encrypted socket
  *
  * A ProtocolError ends this connection and nothing else.
  */
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { deferred, withDeadline } from '../../base/deadline.ts';
-import { ProtocolError } from '../../base/errors.ts';
+import { ColobusError, ProtocolError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
-import { type ByteSink, type ReceiveMode, startReading } from './accepted-socket.ts';
+import { acceptTls } from '../tls/accept-tls.ts';
+import type { TlsCredentials } from '../tls/tls-credentials.ts';
+import { type ByteSink, copyInto, type ReceiveMode, startReading } from './accepted-socket.ts';
 import { greeting, Handshake } from './handshake.ts';
+import type { ExportDirectory, Session, TlsMode } from './handshake-state.ts';
 import { CLOSE_GRACE_MS, HANDSHAKE_TIMEOUT_MS } from './limits.ts';
 import type { ExportClient, NbdExport } from './nbd-export.ts';
-import type { ExportDirectory, Session } from './option-answers.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import { Transmission, type TransmissionHost } from './transmission.ts';
 
+/** Whether clients may or must encrypt, and by what the server proves who it is. */
+export type TlsPolicy = { readonly mode: Exclude<TlsMode, 'off'>; readonly credentials: TlsCredentials };
+
 export type ConnectionOptions = {
   readonly directory: ExportDirectory;
+  readonly tls: TlsPolicy | null;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly receiveMode: ReceiveMode;
 };
 
 export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
-  readonly #socket: Socket;
+  #socket: Duplex;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #tls: TlsPolicy | null;
   readonly #receive = new ReceiveBuffer();
-  readonly #replies: ReplyQueue;
+  #replies: ReplyQueue;
   readonly #handshake: Handshake;
   readonly #handshakeTimer: Timer;
   readonly #closed = deferred<void>();
@@ -41,21 +49,22 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
   #transmission: Transmission | null = null;
   #target: NbdExport | null = null;
   #settleScheduled = false;
+  #isStartingTls = false;
+  #isStopping = false;
   #state: 'open' | 'closing' | 'closed' = 'open';
 
   /** Greets the client. `accepted` must be paused. */
-  constructor(accepted: Socket, options: ConnectionOptions) {
+  constructor(accepted: Duplex, options: ConnectionOptions) {
+    const { directory, tls } = options;
     this.#logger = options.logger;
     this.#clock = options.clock;
-    this.#handshake = new Handshake(options.directory, reply => this.#socket.write(reply));
+    this.#tls = tls;
+    this.#handshake = new Handshake({ directory, tlsMode: tls?.mode ?? 'off' }, reply => this.#socket.write(reply));
     this.#handshakeTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () =>
       this.#cutOff('NBD client was disconnected: it did not complete the handshake in time'),
     );
     this.#socket = startReading(accepted, this, options.receiveMode);
-    this.#replies = new ReplyQueue(this.#socket, () => this.#scheduleSettle());
-    this.#socket.on('end', () => this.#clientEnded());
-    this.#socket.on('error', error => this.#logger.debug({ error }, 'NBD client disconnected'));
-    this.#socket.on('close', () => this.#release());
+    this.#replies = this.#attach(this.#socket);
     this.#socket.write(greeting());
   }
 
@@ -82,9 +91,10 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     this.#scheduleSettle();
   }
 
-  /** Takes no more commands, waits for those in flight up to `deadlineMs`, then closes. */
+  /** Refuses commands from now on, waits for those in flight up to `deadlineMs`, then closes. */
   async stop(deadlineMs: number): Promise<void> {
-    this.#transmission?.end();
+    this.#isStopping = true;
+    this.#transmission?.refuseCommands();
     if (this.#transmission !== null && this.#transmission.inFlight > 0) {
       // A request that does not return keeps its memory; the connection ends regardless.
       await withDeadline(this.#drained.promise, deadlineMs, this.#clock, 'Requests did not return').catch(() => {});
@@ -98,7 +108,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     this.#state = 'closing';
     this.#transmission?.end();
     this.#replies.flush();
-    this.#socket.destroySoon();
+    this.#socket.end(() => this.#socket.destroy());
     const timer = this.#clock.after(CLOSE_GRACE_MS, () => this.#socket.destroy());
     void this.closed.then(() => timer.cancel());
     return this.closed;
@@ -116,12 +126,17 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
       return false;
     }
     this.#replies.flush();
-    return this.#transmission === null || this.#goesOn(this.#transmission);
+    if (this.#transmission === null) return !this.#isStartingTls;
+    return this.#goesOn(this.#transmission);
   }
 
   #shakeHands(): Transmission | null {
     const outcome = this.#handshake.consume(this.#receive);
     if (outcome === 'continue') return null;
+    if (outcome === 'start-tls') {
+      this.#startTls();
+      return null;
+    }
     this.#handshakeTimer.cancel();
     if (outcome === 'close') {
       void this.close();
@@ -137,12 +152,53 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     return this.#transmission;
   }
 
+  /**
+   * Goes on encrypted. What came behind the option was said in plain text, perhaps by a third party, and the client is
+   * to wait for the answer: it ends the connection (CVE-2021-3716 was to take such bytes for encrypted ones).
+   */
+  #startTls(): void {
+    if (this.#tls === null) throw new ProtocolError('TLS was started without credentials');
+    if (this.#receive.available > 0) throw new ProtocolError('The client sent more before TLS was started');
+    const plain = this.#socket;
+    this.#isStartingTls = true;
+    plain.pause();
+    plain.removeAllListeners('data');
+    acceptTls(plain, this.#tls.credentials).then(
+      secure => {
+        if (this.#state !== 'open') {
+          secure.destroy();
+          return;
+        }
+        this.#isStartingTls = false;
+        this.#socket = secure;
+        this.#replies.close();
+        this.#replies = this.#attach(secure);
+        copyInto(secure, this);
+      },
+      error => {
+        if (!(error instanceof ColobusError)) throw error;
+        this.#cutOff(`NBD client was disconnected: ${error.message}`);
+      },
+    );
+  }
+
+  /** Listens to what becomes of `socket`, as long as it is the one in use. */
+  #attach(socket: Duplex): ReplyQueue {
+    socket.on('end', () => {
+      if (socket === this.#socket) this.#clientEnded();
+    });
+    socket.on('error', error => this.#logger.debug({ error }, 'NBD client disconnected'));
+    socket.on('close', () => {
+      if (socket === this.#socket) this.#release();
+    });
+    return new ReplyQueue(socket, () => this.#scheduleSettle());
+  }
+
   #goesOn(transmission: Transmission): boolean {
+    const isIdle = transmission.inFlight === 0;
+    if (isIdle && (transmission.ended || this.#isStopping)) this.#drained.resolve();
     if (!transmission.ended) return !transmission.stalled;
-    if (transmission.inFlight === 0) {
-      this.#drained.resolve();
-      void this.close();
-    }
+    if (isIdle) void this.close();
     return false;
   }
 

@@ -14,8 +14,9 @@ import { UsageError } from '../../base/errors.ts';
 import { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
+import type { NodeBitmap } from '../../block/node-bitmaps.ts';
 import {
-  BASE_ALLOCATION,
+  NBD_FLAG_BLOCK_STATUS_PAYLOAD,
   NBD_FLAG_CAN_MULTI_CONN,
   NBD_FLAG_HAS_FLAGS,
   NBD_FLAG_READ_ONLY,
@@ -29,6 +30,8 @@ import {
   NBD_MAX_PAYLOAD_BYTES,
 } from '../protocol/constants.ts';
 import { encodeString } from '../protocol/protocol-string.ts';
+import { contextsOf, type ExportContext } from './export-context.ts';
+import type { Session } from './handshake-state.ts';
 import { STOP_DEADLINE_MS } from './limits.ts';
 
 /** The usual page and file system block: what clients do best to align to. */
@@ -42,6 +45,10 @@ export type NbdExportOptions = {
   readonly description?: string;
   readonly node: BlockNode;
   readonly writable: boolean;
+  /** Clients may ask in which node of a chain of backings the data lie (`qemu:allocation-depth`). */
+  readonly allocationDepth?: boolean;
+  /** Bitmaps of the node, or of one below, that clients may read (`qemu:dirty-bitmap:NAME`). */
+  readonly bitmaps?: readonly NodeBitmap[];
   readonly clock?: Clock;
 };
 
@@ -65,7 +72,8 @@ export class NbdExport implements AsyncDisposable {
   readonly writable: boolean;
   readonly backend: BlockBackend;
   /** Metadata contexts that clients can select; a context's id is its position plus 1. */
-  readonly metaContexts: readonly string[] = [BASE_ALLOCATION];
+  readonly metaContexts: readonly ExportContext[];
+  readonly #bitmaps: readonly NodeBitmap[];
   readonly #clock: Clock;
   readonly #clients = new Set<ExportClient>();
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -76,6 +84,12 @@ export class NbdExport implements AsyncDisposable {
     this.description = options.description ?? '';
     this.writable = options.writable;
     this.backend = backend;
+    this.#bitmaps = options.bitmaps ?? [];
+    this.metaContexts = contextsOf(options.node, {
+      allocationDepth: options.allocationDepth ?? false,
+      bitmaps: this.#bitmaps,
+    });
+    for (const bitmap of this.#bitmaps) bitmap.users += 1;
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -109,8 +123,8 @@ export class NbdExport implements AsyncDisposable {
     return this.#clients.size;
   }
 
-  /** The transmission flags for a client that negotiated structured replies or did not. */
-  transmissionFlags(structuredReplies: boolean): number {
+  /** The transmission flags for a client that negotiated this. */
+  transmissionFlags({ replyStyle, contextIds }: Pick<Session, 'replyStyle' | 'contextIds'>): number {
     const common =
       NBD_FLAG_HAS_FLAGS |
       NBD_FLAG_SEND_FLUSH |
@@ -118,7 +132,8 @@ export class NbdExport implements AsyncDisposable {
       NBD_FLAG_SEND_CACHE |
       // All connections share one node, so that a flush covers what the others were told is written.
       NBD_FLAG_CAN_MULTI_CONN |
-      (structuredReplies ? NBD_FLAG_SEND_DF : 0);
+      (replyStyle === 'simple' ? 0 : NBD_FLAG_SEND_DF) |
+      (replyStyle === 'extended' && contextIds.length > 0 ? NBD_FLAG_BLOCK_STATUS_PAYLOAD : 0);
     if (!this.writable) return common | NBD_FLAG_READ_ONLY;
     const fastZero = this.node.limits.fastZeroes ? NBD_FLAG_SEND_FAST_ZERO : 0;
     return common | NBD_FLAG_SEND_TRIM | NBD_FLAG_SEND_WRITE_ZEROES | fastZero;
@@ -157,6 +172,7 @@ export class NbdExport implements AsyncDisposable {
     await Promise.all([...this.#clients].map(client => client.close()));
     if (this.#isClosed()) return;
     this.#state = 'closed';
+    for (const bitmap of this.#bitmaps) bitmap.users -= 1;
     this.backend.detach();
   }
 

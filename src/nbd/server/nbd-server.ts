@@ -1,71 +1,101 @@
 /** NbdServer: listens on a TCP port or unix socket and serves exports to NBD clients. */
 
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { EBUSY } from '../../base/errno.ts';
 import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import { type Logger, silentLogger } from '../../base/logger.ts';
 import type { ReceiveMode } from './accepted-socket.ts';
+import { AddressFilter } from './address-filter.ts';
+import type { ExportDirectory } from './handshake-state.ts';
 import { DEFAULT_MAX_CONNECTIONS, STOP_DEADLINE_MS } from './limits.ts';
+import { listenOnDescriptor } from './listen-on-descriptor.ts';
 import { listening } from './listening.ts';
-import { NbdConnection } from './nbd-connection.ts';
+import { NbdConnection, type TlsPolicy } from './nbd-connection.ts';
 import type { NbdExport } from './nbd-export.ts';
-import type { ExportDirectory } from './option-answers.ts';
 import { listenOnPath } from './unix-socket.ts';
 
 /** A unix socket's path, or a TCP address; port 0 takes any free port. */
 export type NbdAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
+/** Where to listen: at an address, or on a socket that listens already, such as one of systemd's. */
+export type NbdPlace = NbdAddress | { readonly fd: number };
+
 export type NbdServerOptions = {
   /** More clients at once are turned away; 1024 unless given. */
   readonly maxConnections?: number;
+  /** Without it clients cannot encrypt. */
+  readonly tls?: TlsPolicy;
+  /** Addresses and networks that TCP clients may come from, such as 10.0.0.0/8; all where it is left out. */
+  readonly allow?: readonly string[];
   readonly clock?: Clock;
   readonly logger?: Logger;
   /** How bytes are received; `copy` is for systems where the faster way does not work. */
   readonly receiveMode?: ReceiveMode;
 };
 
+const LISTENER_OPTIONS = { pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true };
+
 export class NbdServer implements AsyncDisposable, ExportDirectory {
-  readonly #listener: Server;
+  readonly #listener: Server = createServer(LISTENER_OPTIONS);
   readonly #options: NbdServerOptions;
-  #address: NbdAddress;
+  readonly #filter: AddressFilter | null;
+  #address: NbdAddress | null = null;
   #removePath: () => Promise<void> = async () => {};
   readonly #exports = new Map<string, NbdExport>();
   readonly #connections = new Set<NbdConnection>();
   #stopped: Promise<void> | null = null;
 
-  private constructor(listener: Server, address: NbdAddress, options: NbdServerOptions) {
-    this.#listener = listener;
-    this.#address = address;
+  /** Listens nowhere yet: it serves what is given to `attach`. Throws UsageError where `allow` has a bad rule. */
+  constructor(options: NbdServerOptions = {}) {
     this.#options = options;
+    this.#filter = options.allow === undefined ? null : new AddressFilter(options.allow);
     // Before it listens: a client may connect in the moment in which the address appears.
-    listener.on('connection', socket => this.#accept(socket));
+    this.#listener.on('connection', socket => this.#accept(socket));
   }
 
-  /**
-   * Listens at `address`; a unix socket's path appears once it can be connected to and is private to the user. Throws
-   * UsageError, having changed nothing, where the address is in use or cannot be used.
-   */
-  static async listen(address: NbdAddress, options: NbdServerOptions = {}): Promise<NbdServer> {
-    const listener = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, keepAlive: true });
-    const server = new NbdServer(listener, address, options);
-    if ('path' in address) {
-      server.#removePath = await listenOnPath(listener, address.path);
-    } else {
-      await listening(listener, { host: address.host, port: address.port }).catch(cause => {
-        throw explainTcpError(address.host, address.port, cause);
-      });
-      const bound = listener.address();
-      if (bound === null || typeof bound === 'string') throw new ColobusError('The listener has no TCP address');
-      server.#address = { host: address.host, port: bound.port };
-    }
-    listener.on('error', error => server.#logger.error({ error }, 'NBD server cannot accept a connection'));
+  /** A server that listens at `place`. Throws UsageError, having changed nothing, where it cannot. */
+  static async listen(place: NbdPlace, options: NbdServerOptions = {}): Promise<NbdServer> {
+    const server = new NbdServer(options);
+    await server.listenAt(place);
     return server;
   }
 
-  /** Where it listens; the port is the one it got. */
+  /**
+   * Listens at `place`, once; whoever has exports for the first client adds them before. A unix socket's path appears
+   * once it can be connected to and is private to the user. Throws UsageError, having changed nothing, where the address
+   * is in use or cannot be used.
+   */
+  async listenAt(place: NbdPlace): Promise<void> {
+    this.#address = await this.#listenAt(place);
+    this.#listener.on('error', error => this.#logger.error({ error }, 'NBD server cannot accept a connection'));
+  }
+
+  async #listenAt(place: NbdPlace): Promise<NbdAddress> {
+    const listener = this.#listener;
+    if ('path' in place) {
+      this.#removePath = await listenOnPath(listener, place.path);
+      return place;
+    }
+    if ('fd' in place) return listenOnDescriptor(listener, place.fd);
+    await listening(listener, { host: place.host, port: place.port }).catch(cause => {
+      throw explainTcpError(place.host, place.port, cause);
+    });
+    const bound = listener.address();
+    if (bound === null || typeof bound === 'string') throw new ColobusError('The listener has no TCP address');
+    return { host: place.host, port: bound.port };
+  }
+
+  /** Where it listens; the port is the one it got. Throws where it listens nowhere. */
   get address(): NbdAddress {
+    if (this.#address === null) throw new ColobusError('The NBD server listens nowhere');
     return this.#address;
+  }
+
+  /** Serves the client at the other end of `stream`; resolves when it is gone. */
+  async attach(stream: Duplex): Promise<void> {
+    await this.#serve(stream)?.closed;
   }
 
   /** How many clients are connected, those in the handshake included. */
@@ -76,10 +106,13 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
   /** The NBD URI of an export of this server. */
   uri(exportName: string): string {
     const name = encodeURIComponent(exportName);
-    if ('path' in this.address)
-      return `nbd+unix:///${name}?socket=${encodeURIComponent(this.address.path).replaceAll('%2F', '/')}`;
-    const { host, port } = this.address;
-    return `nbd://${host.includes(':') ? `[${host}]` : host}:${port}/${name}`;
+    const scheme = this.#options.tls?.mode === 'require' ? 'nbds' : 'nbd';
+    const { address } = this;
+    if ('path' in address) {
+      return `${scheme}+unix:///${name}?socket=${encodeURIComponent(address.path).replaceAll('%2F', '/')}`;
+    }
+    const { host, port } = address;
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}/${name}`;
   }
 
   /** From now on clients find `added` by its name. Throws UsageError where the name is taken. */
@@ -117,25 +150,39 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
   async #stop(): Promise<void> {
     // It would wait for sockets that it lost sight of when they were wrapped anew, so nobody waits for it.
     this.#listener.close();
+    const stopped = [...this.#connections].map(connection => connection.stop(STOP_DEADLINE_MS));
     await this.#removePath();
-    await Promise.all([...this.#connections].map(connection => connection.stop(STOP_DEADLINE_MS)));
+    await Promise.all(stopped);
   }
 
   #accept(socket: Socket): void {
-    const { maxConnections = DEFAULT_MAX_CONNECTIONS } = this.#options;
-    if (this.#stopped !== null || this.#connections.size >= maxConnections) {
-      if (this.#stopped === null) this.#logger.warn({ maxConnections }, 'NBD client was turned away: too many clients');
+    const { remoteAddress } = socket;
+    if (this.#filter !== null && remoteAddress !== undefined && !this.#filter.admits(remoteAddress)) {
+      this.#logger.warn({ remoteAddress }, 'NBD client was turned away: its address is not allowed');
       socket.destroy();
       return;
     }
-    const connection = new NbdConnection(socket, {
+    this.#serve(socket);
+  }
+
+  /** The client's connection, or null where it was turned away. */
+  #serve(stream: Duplex): NbdConnection | null {
+    const { maxConnections = DEFAULT_MAX_CONNECTIONS } = this.#options;
+    if (this.#stopped !== null || this.#connections.size >= maxConnections) {
+      if (this.#stopped === null) this.#logger.warn({ maxConnections }, 'NBD client was turned away: too many clients');
+      stream.destroy();
+      return null;
+    }
+    const connection = new NbdConnection(stream, {
       directory: this,
+      tls: this.#options.tls ?? null,
       clock: this.#options.clock ?? systemClock,
       logger: this.#logger,
       receiveMode: this.#options.receiveMode ?? 'in-place',
     });
     this.#connections.add(connection);
     void connection.closed.then(() => this.#connections.delete(connection));
+    return connection;
   }
 
   get #logger(): Logger {

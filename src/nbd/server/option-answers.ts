@@ -12,6 +12,7 @@ import {
   NBD_INFO_NAME,
   NBD_OPT_ABORT,
   NBD_OPT_EXPORT_NAME,
+  NBD_OPT_EXTENDED_HEADERS,
   NBD_OPT_GO,
   NBD_OPT_INFO,
   NBD_OPT_LIST,
@@ -21,8 +22,10 @@ import {
   NBD_OPT_STRUCTURED_REPLY,
   NBD_REP_ACK,
   NBD_REP_ERR_BLOCK_SIZE_REQD,
+  NBD_REP_ERR_EXT_HEADER_REQD,
   NBD_REP_ERR_INVALID,
   NBD_REP_ERR_POLICY,
+  NBD_REP_ERR_TLS_REQD,
   NBD_REP_ERR_UNKNOWN,
   NBD_REP_ERR_UNSUP,
   NBD_REP_INFO,
@@ -36,33 +39,22 @@ import { encodeListReply } from '../protocol/list-reply.ts';
 import { decodeMetaContextRequest, encodeMetaContext } from '../protocol/meta-context.ts';
 import { encodeOptionReply } from '../protocol/option-reply.ts';
 import { decodeString } from '../protocol/protocol-string.ts';
-import type { NbdExport } from './nbd-export.ts';
+import {
+  blankState,
+  type ExportDirectory,
+  type HandshakeState,
+  type Session,
+  sessionOf,
+  type TlsMode,
+} from './handshake-state.ts';
 
-/** The exports a client may ask for. */
-export interface ExportDirectory {
-  find(name: string): NbdExport | undefined;
-  list(): readonly NbdExport[];
-}
-
-/** What was negotiated so far on a connection. */
-export type HandshakeState = {
-  readonly noZeroes: boolean;
-  readonly structuredReplies: boolean;
-  /** The contexts of the last NBD_OPT_SET_META_CONTEXT; they hold for that export only. */
-  readonly selected: { readonly exportName: string; readonly contextIds: readonly number[] } | null;
-};
-
-/** The result of a handshake: what the transmission phase goes by. */
-export type Session = {
-  readonly target: NbdExport;
-  readonly structuredReplies: boolean;
-  readonly contextIds: readonly number[];
-};
+/** What is the same for all connections of a server. */
+export type AnswerContext = { readonly directory: ExportDirectory; readonly tlsMode: TlsMode };
 
 export type OptionAnswer = {
   readonly state: HandshakeState;
   readonly replies: readonly Buffer[];
-  readonly next: 'continue' | 'close' | Session;
+  readonly next: 'continue' | 'close' | 'start-tls' | Session;
 };
 
 /** Longest client-supplied name that an error text repeats. */
@@ -73,36 +65,41 @@ export function answerOption(
   state: HandshakeState,
   option: number,
   data: Buffer,
-  directory: ExportDirectory,
+  context: AnswerContext,
 ): OptionAnswer {
-  if (option === NBD_OPT_EXPORT_NAME) return answerExportName(state, data, directory);
+  const mustEncrypt = context.tlsMode === 'require' && !state.secure;
+  if (option === NBD_OPT_EXPORT_NAME) {
+    if (mustEncrypt) throw new ProtocolError('The client asked for an export before it started TLS');
+    return answerExportName(state, data, context.directory);
+  }
+  if (mustEncrypt && option !== NBD_OPT_STARTTLS && option !== NBD_OPT_ABORT) {
+    return goOn(state, refuse(option, NBD_REP_ERR_TLS_REQD, 'Start TLS first'));
+  }
   try {
-    return answerFixed(state, option, data, directory);
+    return answerFixed(state, option, data, context);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return goOn(forgetFailed(state, option), refuse(option, NBD_REP_ERR_INVALID, error.message));
   }
 }
 
-function answerFixed(state: HandshakeState, option: number, data: Buffer, directory: ExportDirectory): OptionAnswer {
+function answerFixed(state: HandshakeState, option: number, data: Buffer, context: AnswerContext): OptionAnswer {
   switch (option) {
     case NBD_OPT_ABORT:
       return { state, replies: [acknowledge(option)], next: 'close' };
     case NBD_OPT_LIST:
-      return goOn(state, ...answerList(data, directory));
+      return goOn(state, ...answerList(data, context.directory));
     case NBD_OPT_STARTTLS:
-      expectNoData(data);
-      return goOn(state, refuse(option, NBD_REP_ERR_POLICY, 'This server does not offer TLS'));
+      return answerStartTls(state, data, context.tlsMode);
     case NBD_OPT_INFO:
     case NBD_OPT_GO:
-      return answerInfo(state, option, data, directory);
+      return answerInfo(state, option, data, context.directory);
     case NBD_OPT_STRUCTURED_REPLY:
-      expectNoData(data);
-      if (state.structuredReplies) throw new ProtocolError('Structured replies are already negotiated');
-      return goOn({ ...state, structuredReplies: true }, acknowledge(option));
+    case NBD_OPT_EXTENDED_HEADERS:
+      return answerReplyStyle(state, option, data);
     case NBD_OPT_LIST_META_CONTEXT:
     case NBD_OPT_SET_META_CONTEXT:
-      return answerMetaContext(state, option, data, directory);
+      return answerMetaContext(state, option, data, context.directory);
     default:
       return goOn(state, refuse(option, NBD_REP_ERR_UNSUP, `Option ${option} is not supported`));
   }
@@ -110,11 +107,15 @@ function answerFixed(state: HandshakeState, option: number, data: Buffer, direct
 
 /** There is no way to answer an error here: the connection ends instead. */
 function answerExportName(state: HandshakeState, data: Buffer, directory: ExportDirectory): OptionAnswer {
+  if (state.replyStyle === 'extended') throw new ProtocolError('Extended headers exclude NBD_OPT_EXPORT_NAME');
   const target = directory.find(decodeString(data, 0, data.length, 'export name'));
   if (target === undefined) throw new ProtocolError('The client asked for an export that is not there');
-  const flags = target.transmissionFlags(state.structuredReplies);
-  const reply = encodeExportNameReply({ sizeBytes: target.sizeBytes, flags }, state.noZeroes);
-  return { state, replies: [reply], next: sessionOf(state, target) };
+  const session = sessionOf(state, target);
+  const reply = encodeExportNameReply(
+    { sizeBytes: target.sizeBytes, flags: target.transmissionFlags(session) },
+    state.noZeroes,
+  );
+  return { state, replies: [reply], next: session };
 }
 
 function answerList(data: Buffer, directory: ExportDirectory): Buffer[] {
@@ -127,6 +128,16 @@ function answerList(data: Buffer, directory: ExportDirectory): Buffer[] {
   return [...listed, acknowledge(NBD_OPT_LIST)];
 }
 
+/** Nothing that a third party could have said in plain text holds when encryption begins. */
+function answerStartTls(state: HandshakeState, data: Buffer, tlsMode: TlsMode): OptionAnswer {
+  expectNoData(data);
+  if (tlsMode === 'off') {
+    return goOn(state, refuse(NBD_OPT_STARTTLS, NBD_REP_ERR_POLICY, 'This server does not offer TLS'));
+  }
+  if (state.secure) throw new ProtocolError('TLS has been started already');
+  return { state: blankState(state.noZeroes, true), replies: [acknowledge(NBD_OPT_STARTTLS)], next: 'start-tls' };
+}
+
 function answerInfo(state: HandshakeState, option: number, data: Buffer, directory: ExportDirectory): OptionAnswer {
   const { exportName, infos } = decodeInfoRequest(data);
   const target = directory.find(exportName);
@@ -134,9 +145,12 @@ function answerInfo(state: HandshakeState, option: number, data: Buffer, directo
   const { blockSize } = target;
   if (blockSize.minimum > 1 && !infos.includes(NBD_INFO_BLOCK_SIZE)) {
     const text = `Ask for the block size: requests must be multiples of ${blockSize.minimum} bytes`;
-    return goOn(state, refuse(option, NBD_REP_ERR_BLOCK_SIZE_REQD, text));
+    // Told along with the refusal, they save the client a round trip.
+    const sizes = encodeOptionReply(option, NBD_REP_INFO, encodeInfoReply({ kind: 'block-size', ...blockSize }));
+    return goOn(state, sizes, refuse(option, NBD_REP_ERR_BLOCK_SIZE_REQD, text));
   }
-  const flags = target.transmissionFlags(state.structuredReplies);
+  const session = sessionOf(state, target);
+  const flags = target.transmissionFlags(session);
   const replies = [encodeInfoReply({ kind: 'export', sizeBytes: target.sizeBytes, flags })];
   if (infos.includes(NBD_INFO_NAME)) replies.push(encodeInfoReply({ kind: 'name', name: target.name }));
   if (infos.includes(NBD_INFO_DESCRIPTION) && target.description !== '') {
@@ -146,8 +160,19 @@ function answerInfo(state: HandshakeState, option: number, data: Buffer, directo
   return {
     state,
     replies: [...replies.map(reply => encodeOptionReply(option, NBD_REP_INFO, reply)), acknowledge(option)],
-    next: option === NBD_OPT_GO ? sessionOf(state, target) : 'continue',
+    next: option === NBD_OPT_GO ? session : 'continue',
   };
+}
+
+/** Extended headers take the place of structured replies, and there is no way back. */
+function answerReplyStyle(state: HandshakeState, option: number, data: Buffer): OptionAnswer {
+  expectNoData(data);
+  const wanted = option === NBD_OPT_EXTENDED_HEADERS ? 'extended' : 'structured';
+  if (state.replyStyle === wanted) throw new ProtocolError(`The option was negotiated already`);
+  if (state.replyStyle === 'extended') {
+    return goOn(state, refuse(option, NBD_REP_ERR_EXT_HEADER_REQD, 'Extended headers were negotiated already'));
+  }
+  return goOn({ ...state, replyStyle: wanted }, acknowledge(option));
 }
 
 function answerMetaContext(
@@ -157,35 +182,26 @@ function answerMetaContext(
   directory: ExportDirectory,
 ): OptionAnswer {
   const { exportName, queries } = decodeMetaContextRequest(data);
-  if (!state.structuredReplies) throw new ProtocolError('Negotiate structured replies before metadata contexts');
+  if (state.replyStyle === 'simple') throw new ProtocolError('Negotiate structured replies before metadata contexts');
   const target = directory.find(exportName);
   if (target === undefined) return goOn(forgetFailed(state, option), unknownExport(option, exportName));
   const listing = option === NBD_OPT_LIST_META_CONTEXT;
-  const contextIds = target.metaContexts
-    .map((name, index) => ({ name, id: index + 1 }))
-    .filter(({ name }) => (listing ? isListed(name, queries) : queries.includes(name)))
-    .map(({ id }) => id);
-  const replies = contextIds.map(id =>
-    encodeOptionReply(
-      option,
-      NBD_REP_META_CONTEXT,
-      encodeMetaContext({ id: listing ? 0 : id, name: target.metaContexts[id - 1] as string }),
-    ),
+  const chosen = target.metaContexts
+    .map(({ name }, index) => ({ name, id: index + 1 }))
+    .filter(({ name }) => (listing ? isListed(name, queries) : queries.includes(name)));
+  const replies = chosen.map(({ name, id }) =>
+    encodeOptionReply(option, NBD_REP_META_CONTEXT, encodeMetaContext({ id: listing ? 0 : id, name })),
   );
-  const selected = listing ? state.selected : { exportName, contextIds };
+  const selected = listing ? state.selected : { exportName, contextIds: chosen.map(({ id }) => id) };
   return goOn({ ...state, selected }, ...replies, acknowledge(option));
 }
 
-/** In a listing no query asks for all, and `base:` for all of that namespace. */
+/** In a listing no query asks for all, and one that ends in a colon, as `base:`, for all that start with it. */
 function isListed(context: string, queries: readonly string[]): boolean {
-  const namespace = context.slice(0, context.indexOf(':') + 1);
-  return queries.length === 0 || queries.includes(context) || queries.includes(namespace);
-}
-
-/** Contexts hold only where the export is the one they were selected for. */
-function sessionOf(state: HandshakeState, target: NbdExport): Session {
-  const { structuredReplies, selected } = state;
-  return { target, structuredReplies, contextIds: selected?.exportName === target.name ? selected.contextIds : [] };
+  return (
+    queries.length === 0 ||
+    queries.some(query => context === query || (query.endsWith(':') && context.startsWith(query)))
+  );
 }
 
 /** A failed selection of contexts leaves none selected. */

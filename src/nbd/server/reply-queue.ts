@@ -5,7 +5,7 @@
  * when it is complete. Pieces that lie side by side leave as one buffer.
  */
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Slab } from '../../base/buffer-pool.ts';
 import { FLUSH_BYTES, FLUSH_REPLIES } from './limits.ts';
 import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
@@ -16,7 +16,7 @@ type Piece = { readonly slab: Slab; readonly from: number; to: number };
 type Batch = { readonly pieces: readonly Piece[]; readonly bytes: number };
 
 export class ReplyQueue {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #onSent: () => void;
   #slab: Slab | null = null;
   #used = 0;
@@ -31,7 +31,7 @@ export class ReplyQueue {
   #closed = false;
 
   /** `onSent` is called when the socket has taken replies later than at once. */
-  constructor(socket: Socket, onSent: () => void) {
+  constructor(socket: Duplex, onSent: () => void) {
     this.#socket = socket;
     this.#onSent = onSent;
   }

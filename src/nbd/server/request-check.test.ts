@@ -13,6 +13,7 @@ const everything: Agreement = {
   writable: true,
   fastZeroes: true,
   structuredReplies: true,
+  extendedHeaders: false,
   metaContexts: true,
 };
 

@@ -5,7 +5,7 @@
  * Each command that changes data is exactly one request. A write is submitted when its payload is there as a whole.
  */
 
-import { errnoName } from '../../base/errno.ts';
+import { EINVAL, EIO, ENOTSUP, EOVERFLOW, ESHUTDOWN, errnoName } from '../../base/errno.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import {
   type BlockRequest,
@@ -16,23 +16,33 @@ import {
 } from '../../block/block-request.ts';
 import { ExtentList } from '../../block/extent-list.ts';
 import {
+  BLOCK_STATUS_QUERY_BYTES,
+  type BlockStatusQuery,
+  decodeBlockStatusQuery,
+} from '../protocol/block-status-ext.ts';
+import {
+  NBD_CMD_BLOCK_STATUS,
   NBD_CMD_DISC,
+  NBD_CMD_FLAG_DF,
   NBD_CMD_FLAG_FAST_ZERO,
   NBD_CMD_FLAG_FUA,
   NBD_CMD_FLAG_NO_HOLE,
+  NBD_CMD_FLAG_PAYLOAD_LEN,
   NBD_CMD_FLAG_REQ_ONE,
   NBD_CMD_FLUSH,
   NBD_CMD_READ,
   NBD_CMD_WRITE,
 } from '../protocol/constants.ts';
-import { blankRequestHeader, decodeRequest, REQUEST_BYTES } from '../protocol/request.ts';
+import { blankRequestHeader } from '../protocol/request.ts';
+import type { ExportContext } from './export-context.ts';
+import type { Session } from './handshake-state.ts';
 import { MAX_BYTES_IN_FLIGHT, MAX_DRAINED_BYTES, MAX_REQUESTS } from './limits.ts';
 import type { NbdExport } from './nbd-export.ts';
-import type { Session } from './option-answers.ts';
 import type { ReceiveBuffer } from './receive-buffer.ts';
-import { ReplyEncoder } from './reply-encoder.ts';
+import { blankReplyAddress, ReplyEncoder } from './reply-encoder.ts';
 import type { ReplyQueue } from './reply-queue.ts';
 import { type Refusal, RequestCheck } from './request-check.ts';
+import { COMPACT_FRAMING, EXTENDED_FRAMING, type RequestFraming } from './request-framing.ts';
 
 /** The connection, as its transmission phase sees it. */
 export interface TransmissionHost {
@@ -52,18 +62,36 @@ const KINDS: readonly RequestKind[] = [
   'block-status',
 ];
 
+/** A context that the client selected, by the id it was given. */
+type SelectedContext = { readonly id: number; readonly context: ExportContext };
+
+/** Where the offset is in the header of a command. */
+const OFFSET_AT = 16;
+
+const STOPPING: Refusal = { errno: ESHUTDOWN, text: 'The server is shutting down' };
+const BAD_QUERY: Refusal = { errno: EINVAL, text: 'The payload does not name contexts that were selected' };
+
 export class Transmission implements RequestOwner {
   readonly #target: NbdExport;
   readonly #receive: ReceiveBuffer;
   readonly #replies: ReplyQueue;
   readonly #encoder: ReplyEncoder;
   readonly #host: TransmissionHost;
+  readonly #framing: RequestFraming;
+  readonly #contexts: readonly SelectedContext[];
   readonly #check: RequestCheck;
   readonly #header = blankRequestHeader();
-  /** Cookies of the requests in flight; a request's tag is its slot. */
+  /** Whom the command in the header is to be answered to, and whom a request that completed. */
+  readonly #commandAddress = blankReplyAddress();
+  readonly #replyAddress = blankReplyAddress();
+  /** What replies to the requests in flight need of their commands; a request's tag is its slot. */
   readonly #cookieHigh = new Uint32Array(MAX_REQUESTS);
   readonly #cookieLow = new Uint32Array(MAX_REQUESTS);
-  readonly #onlyOneExtent = new Uint8Array(MAX_REQUESTS);
+  readonly #offsetHigh = new Uint32Array(MAX_REQUESTS);
+  readonly #offsetLow = new Uint32Array(MAX_REQUESTS);
+  readonly #flags = new Uint8Array(MAX_REQUESTS);
+  /** The contexts a BLOCK_STATUS asks for, if not all. */
+  readonly #queried = new Map<number, readonly SelectedContext[]>();
   readonly #freeSlots = Uint16Array.from({ length: MAX_REQUESTS }, (_, slot) => slot);
   #inFlight = 0;
   #bytesInFlight = 0;
@@ -71,23 +99,27 @@ export class Transmission implements RequestOwner {
   #drainBytes = 0;
   #refusal: Refusal | null = null;
   #hasWritten = false;
+  #isStopping = false;
   #stalled = false;
   #consuming = false;
   #ended = false;
   #deaf = false;
 
   constructor(session: Session, receive: ReceiveBuffer, replies: ReplyQueue, host: TransmissionHost) {
-    const { target, structuredReplies, contextIds } = session;
+    const { target, replyStyle, contextIds } = session;
     this.#target = target;
     this.#receive = receive;
     this.#replies = replies;
-    this.#encoder = new ReplyEncoder(replies, structuredReplies, contextIds);
+    this.#encoder = new ReplyEncoder(replies, replyStyle);
     this.#host = host;
+    this.#framing = replyStyle === 'extended' ? EXTENDED_FRAMING : COMPACT_FRAMING;
+    this.#contexts = contextIds.map(id => ({ id, context: target.metaContexts[id - 1] as ExportContext }));
     this.#check = new RequestCheck({
       sizeBytes: target.sizeBytes,
       writable: target.writable,
       fastZeroes: target.node.limits.fastZeroes,
-      structuredReplies,
+      structuredReplies: replyStyle !== 'simple',
+      extendedHeaders: replyStyle === 'extended',
       metaContexts: contextIds.length > 0,
     });
   }
@@ -112,6 +144,11 @@ export class Transmission implements RequestOwner {
     this.#stalled = false;
   }
 
+  /** From now on commands are refused with ESHUTDOWN. Those in flight complete and are answered. */
+  refuseCommands(): void {
+    this.#isStopping = true;
+  }
+
   /** The client is gone: requests in flight complete, and nobody is told. */
   abandon(): void {
     this.end();
@@ -133,41 +170,85 @@ export class Transmission implements RequestOwner {
   #takeCommand(): boolean {
     const receive = this.#receive;
     const header = this.#header;
+    const framing = this.#framing;
     if (this.#refusal !== null) return this.#drain(this.#refusal);
-    if (receive.available < REQUEST_BYTES) {
-      receive.expect(REQUEST_BYTES);
+    if (receive.available < framing.headerBytes) {
+      receive.expect(framing.headerBytes);
       return false;
     }
     if (!this.#hasRoomFor(0)) return this.#stall();
-    decodeRequest(receive.bytes, receive.start, header);
-    const { type, length } = header;
+    framing.decode(receive.bytes, receive.start, header);
+    const { type } = header;
     if (type === NBD_CMD_DISC) {
       this.end();
       return false;
     }
+    const payloadBytes = framing.payloadBytes(header);
+    this.#noteAddress();
+    if (this.#isStopping) return this.#refuse(STOPPING, payloadBytes);
+    if (type === NBD_CMD_BLOCK_STATUS && payloadBytes > 0) return this.#takeStatusQuery(payloadBytes);
     const refusal = this.#check.refusalOf(header);
-    if (refusal !== null) {
-      receive.take(REQUEST_BYTES);
-      return this.#refuse(refusal, type === NBD_CMD_WRITE ? length : 0);
-    }
-    const messageBytes = type === NBD_CMD_WRITE ? REQUEST_BYTES + length : REQUEST_BYTES;
+    if (refusal !== null) return this.#refuse(refusal, payloadBytes);
+    const messageBytes = framing.headerBytes + payloadBytes;
     if (receive.available < messageBytes) {
       receive.expect(messageBytes);
       return false;
     }
+    const { length } = header;
     if (!this.#hasRoomFor(type === NBD_CMD_READ || type === NBD_CMD_WRITE ? length : 0)) return this.#stall();
-    const payloadAt = receive.start + REQUEST_BYTES;
+    const payloadAt = receive.start + framing.headerBytes;
     receive.take(messageBytes);
-    if (length === 0 && type !== NBD_CMD_FLUSH) this.#encoder.success(header.cookieHigh, header.cookieLow, type);
-    else this.#submit(payloadAt);
+    if (length === 0 && type !== NBD_CMD_FLUSH) this.#encoder.success(this.#commandAddress, type);
+    else this.#submit(payloadAt, null);
     return true;
   }
 
-  /** Submits the command in the header; a write's payload is at `payloadAt` of the receive buffer. */
-  #submit(payloadAt: number): void {
+  /** Takes a BLOCK_STATUS whose payload says which contexts, of those that were selected, and how much of the export. */
+  #takeStatusQuery(payloadBytes: number): boolean {
+    const receive = this.#receive;
+    const header = this.#header;
+    const { headerBytes } = this.#framing;
+    if (payloadBytes > BLOCK_STATUS_QUERY_BYTES + 4 * this.#contexts.length) {
+      return this.#refuse(BAD_QUERY, payloadBytes);
+    }
+    if (receive.available < headerBytes + payloadBytes) {
+      receive.expect(headerBytes + payloadBytes);
+      return false;
+    }
+    const payloadAt = receive.start + headerBytes;
+    const query = statusQueryOf(receive.bytes.subarray(payloadAt, payloadAt + payloadBytes));
+    const contexts = this.#contexts.filter(({ id }) => query?.contextIds.includes(id));
+    if (query === null || contexts.length !== query.contextIds.length) return this.#refuse(BAD_QUERY, payloadBytes);
+    header.length = query.length;
+    header.flags &= ~NBD_CMD_FLAG_PAYLOAD_LEN;
+    const refusal = this.#check.refusalOf(header);
+    if (refusal !== null) return this.#refuse(refusal, payloadBytes);
+    receive.take(headerBytes + payloadBytes);
+    if (header.length === 0) this.#encoder.success(this.#commandAddress, NBD_CMD_BLOCK_STATUS);
+    else this.#submit(payloadAt, contexts);
+    return true;
+  }
+
+  /** Keeps what the reply to the command in the header repeats of it. */
+  #noteAddress(): void {
+    const address = this.#commandAddress;
+    address.cookieHigh = this.#header.cookieHigh;
+    address.cookieLow = this.#header.cookieLow;
+    if (this.#framing === EXTENDED_FRAMING) {
+      const { bytes, start } = this.#receive;
+      address.offsetHigh = bytes.readUInt32BE(start + OFFSET_AT);
+      address.offsetLow = bytes.readUInt32BE(start + OFFSET_AT + 4);
+    }
+  }
+
+  /**
+   * Submits the command in the header; a write's payload is at `payloadAt` of the receive buffer. A BLOCK_STATUS is
+   * answered for `contexts`, or for all where that is null.
+   */
+  #submit(payloadAt: number, contexts: readonly SelectedContext[] | null): void {
     const header = this.#header;
     const request = takeRequest(KINDS[header.type] as RequestKind, this);
-    const slot = this.#takeSlot(header.cookieHigh, header.cookieLow);
+    const slot = this.#takeSlot();
     request.tag = slot;
     request.offset = header.offset;
     request.length = header.length;
@@ -200,7 +281,7 @@ export class Transmission implements RequestOwner {
         break;
       case 'block-status':
         request.extents = new ExtentList();
-        this.#onlyOneExtent[slot] = header.flags & NBD_CMD_FLAG_REQ_ONE;
+        if (contexts !== null) this.#queried.set(slot, contexts);
         break;
     }
     if (!this.#hasWritten && request.changesData) this.#beginWriting();
@@ -224,25 +305,42 @@ export class Transmission implements RequestOwner {
     if (kind === 'read' || kind === 'write') this.#bytesInFlight -= request.length;
     this.#freeSlot(slot);
     if (this.#deaf) slab?.release();
-    else this.#answer(request, this.#cookieHigh[slot] as number, this.#cookieLow[slot] as number);
+    else this.#answer(request, slot);
     releaseRequest(request);
     if (!this.#consuming) this.#host.requestCompleted();
   }
 
-  #answer(request: BlockRequest, cookieHigh: number, cookieLow: number): void {
-    const { kind, errno, slab } = request;
+  #answer(request: BlockRequest, slot: number): void {
+    const { kind, errno, slab, offset, length } = request;
+    const address = this.#replyAddress;
+    address.cookieHigh = this.#cookieHigh[slot] as number;
+    address.cookieLow = this.#cookieLow[slot] as number;
+    address.offsetHigh = this.#offsetHigh[slot] as number;
+    address.offsetLow = this.#offsetLow[slot] as number;
+    const flags = this.#flags[slot] as number;
     if (errno !== 0) {
       slab?.release();
-      this.#encoder.failure(cookieHigh, cookieLow, errno, `The ${kind} failed with ${errnoName(errno)}`);
+      this.#encoder.failure(address, tellableErrno(errno, flags), `The ${kind} failed with ${errnoName(errno)}`);
     } else if (kind === 'read' && slab !== null) {
-      this.#encoder.data(cookieHigh, cookieLow, slab, request.at, request.offset, request.length);
+      this.#encoder.data(address, slab, request.at, offset, length, (flags & NBD_CMD_FLAG_DF) === 0);
     } else if (kind === 'block-status' && request.extents !== null) {
-      const onlyOne = this.#onlyOneExtent[request.tag] !== 0;
-      this.#encoder.extents(cookieHigh, cookieLow, request.extents, request.length, onlyOne);
+      const allocation = request.extents;
+      const answers = this.#contextsOf(slot).map(({ id, context }) => ({
+        contextId: id,
+        extents: context.extentsOf(offset, length, allocation),
+      }));
+      this.#encoder.extents(address, answers, length, (flags & NBD_CMD_FLAG_REQ_ONE) !== 0);
     } else {
       slab?.release();
-      this.#encoder.success(cookieHigh, cookieLow, NBD_CMD_WRITE);
+      this.#encoder.success(address, NBD_CMD_WRITE);
     }
+  }
+
+  /** The contexts that the BLOCK_STATUS of `slot` asked for. */
+  #contextsOf(slot: number): readonly SelectedContext[] {
+    const queried = this.#queried.get(slot);
+    this.#queried.delete(slot);
+    return queried ?? this.#contexts;
   }
 
   #flushAfter(discard: BlockRequest): void {
@@ -255,8 +353,9 @@ export class Transmission implements RequestOwner {
   /** Answers at once, or when `payloadBytes` of a write have been read and dropped. */
   #refuse(refusal: Refusal, payloadBytes: number): boolean {
     if (payloadBytes > MAX_DRAINED_BYTES) {
-      throw new ProtocolError(`A write of ${payloadBytes} bytes is more than can be read and dropped`);
+      throw new ProtocolError(`A refused payload of ${payloadBytes} bytes is more than can be read and dropped`);
     }
+    this.#receive.take(this.#framing.headerBytes);
     this.#drainBytes = payloadBytes;
     this.#refusal = refusal;
     return this.#drain(refusal);
@@ -266,8 +365,7 @@ export class Transmission implements RequestOwner {
     this.#drainBytes -= this.#receive.skip(this.#drainBytes);
     if (this.#drainBytes > 0) return false;
     this.#refusal = null;
-    const { cookieHigh, cookieLow } = this.#header;
-    this.#encoder.failure(cookieHigh, cookieLow, refusal.errno, refusal.text);
+    this.#encoder.failure(this.#commandAddress, refusal.errno, refusal.text);
     return true;
   }
 
@@ -281,11 +379,15 @@ export class Transmission implements RequestOwner {
     return false;
   }
 
-  #takeSlot(cookieHigh: number, cookieLow: number): number {
+  #takeSlot(): number {
     const slot = this.#freeSlots[this.#inFlight] as number;
+    const { cookieHigh, cookieLow, offsetHigh, offsetLow } = this.#commandAddress;
     this.#inFlight += 1;
     this.#cookieHigh[slot] = cookieHigh;
     this.#cookieLow[slot] = cookieLow;
+    this.#offsetHigh[slot] = offsetHigh;
+    this.#offsetLow[slot] = offsetLow;
+    this.#flags[slot] = this.#header.flags;
     return slot;
   }
 
@@ -293,4 +395,20 @@ export class Transmission implements RequestOwner {
     this.#inFlight -= 1;
     this.#freeSlots[this.#inFlight] = slot;
   }
+}
+
+/** What the payload of a BLOCK_STATUS asks for, or null where it is not one. */
+function statusQueryOf(payload: Buffer): BlockStatusQuery | null {
+  try {
+    return decodeBlockStatusQuery(payload);
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
+}
+
+/** On the wire ENOTSUP answers a fast zeroing and EOVERFLOW an unfragmented read only; from a disk they are failures. */
+function tellableErrno(errno: number, flags: number): number {
+  if (errno === EOVERFLOW) return EIO;
+  return errno === ENOTSUP && (flags & NBD_CMD_FLAG_FAST_ZERO) === 0 ? EIO : errno;
 }

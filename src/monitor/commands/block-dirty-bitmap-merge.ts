@@ -1,0 +1,29 @@
+/** block-dirty-bitmap-merge: adds what bitmaps recorded to another of a disk as long. */
+
+import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import { BITMAP_REFERENCE } from '../bitmap-reference.ts';
+import { type Command, defineCommand } from '../command.ts';
+
+export const blockDirtyBitmapMerge: Command = defineCommand({
+  name: 'block-dirty-bitmap-merge',
+  summary: 'Adds what bitmaps of this or other nodes of the same size recorded to the bitmap target',
+  arguments: z.strictObject({ node: z.string(), target: z.string(), bitmaps: z.array(BITMAP_REFERENCE) }),
+  run: ({ node: nodeName, target: targetName, bitmaps }, daemon) => {
+    const node = daemon.graph.node(nodeName);
+    const target = node.bitmaps.checkUnused(targetName).bitmap;
+    const sources = bitmaps.map(reference =>
+      typeof reference === 'string'
+        ? node.bitmaps.get(reference)
+        : daemon.graph.node(reference.node).bitmaps.get(reference.name),
+    );
+    for (const { name, bitmap } of sources) {
+      if (bitmap.lengthBytes !== target.lengthBytes) {
+        throw new UsageError(
+          `Bitmaps are of different sizes (destination size is ${target.lengthBytes}, '${name}' is ${bitmap.lengthBytes}) and can't be merged`,
+        );
+      }
+    }
+    for (const { bitmap } of sources) target.merge(bitmap);
+  },
+});

@@ -1,0 +1,166 @@
+/**
+ * UserObjects: what an operator keeps under a name for servers and nodes to use: TLS credentials and secrets.
+ *
+ * Options and their meaning are those of QEMU's object-add. A secret opens the encrypted key of a certificate.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { messageOf, UsageError } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import { loadPskFile } from '../nbd/tls/psk-file.ts';
+import { expectEndpoint, type TlsCredentials, type TlsEndpoint } from '../nbd/tls/tls-credentials.ts';
+import { loadX509Directory } from '../nbd/tls/x509-directory.ts';
+
+const OBJECT_ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
+const MAX_OBJECTS = 256;
+/** QEMU's name of the key file in the directory of tls-creds-psk. */
+const PSK_FILE = 'keys.psk';
+
+export type X509Definition = {
+  readonly 'qom-type': 'tls-creds-x509';
+  readonly id: string;
+  /** Directory with the files that x509-directory.ts names. */
+  readonly dir: string;
+  readonly endpoint: TlsEndpoint;
+  readonly 'verify-peer': boolean;
+  /** Id of a secret that opens the key. */
+  readonly passwordid?: string | undefined;
+  /** Accepted as QEMU's scripts give it: certificates are always checked for what TLS itself needs of them. */
+  readonly 'sanity-check'?: boolean | undefined;
+};
+
+export type PskDefinition = {
+  readonly 'qom-type': 'tls-creds-psk';
+  readonly id: string;
+  /** Directory with the file keys.psk. */
+  readonly dir: string;
+  readonly endpoint: TlsEndpoint;
+  /** Whose key a client uses. */
+  readonly username?: string | undefined;
+};
+
+export type SecretDefinition = {
+  readonly 'qom-type': 'secret';
+  readonly id: string;
+  readonly data?: string | undefined;
+  readonly file?: string | undefined;
+  readonly format: 'raw' | 'base64';
+};
+
+export type ObjectDefinition = X509Definition | PskDefinition | SecretDefinition;
+
+const endpoint = z.enum(['client', 'server']).default('client');
+
+export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUnion('qom-type', [
+  z.strictObject({
+    'qom-type': z.literal('tls-creds-x509'),
+    id: z.string(),
+    dir: z.string(),
+    endpoint,
+    'verify-peer': z.boolean().default(true),
+    passwordid: z.string().optional(),
+    'sanity-check': z.boolean().optional(),
+  }),
+  z.strictObject({
+    'qom-type': z.literal('tls-creds-psk'),
+    id: z.string(),
+    dir: z.string(),
+    endpoint,
+    username: z.string().optional(),
+  }),
+  z.strictObject({
+    'qom-type': z.literal('secret'),
+    id: z.string(),
+    data: z.string().optional(),
+    file: z.string().optional(),
+    format: z.enum(['raw', 'base64']).default('raw'),
+  }),
+]);
+
+type UserObject =
+  | { readonly kind: 'tls-credentials'; readonly credentials: TlsCredentials }
+  | { readonly kind: 'secret'; readonly secret: string };
+
+export class UserObjects {
+  readonly #logger: Logger;
+  readonly #objects = new Map<string, UserObject>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** Adds an object. Throws UsageError, having changed nothing, where the id is taken or its files cannot be used. */
+  async add(definition: ObjectDefinition): Promise<void> {
+    const { id } = definition;
+    if (!OBJECT_ID.test(id)) throw new UsageError("Parameter 'id' expects an identifier");
+    if (this.#objects.size >= MAX_OBJECTS) throw new UsageError(`There are ${MAX_OBJECTS} objects; delete some`);
+    this.#checkFree(id);
+    const object = await this.#make(definition);
+    this.#checkFree(id);
+    this.#objects.set(id, object);
+  }
+
+  /** What uses the object keeps what it got. Throws UsageError where there is none. */
+  remove(id: string): void {
+    if (!this.#objects.delete(id)) throw new UsageError(`object '${id}' not found`);
+  }
+
+  /** For drivers, which know their kind: the TLS credentials or the secret called `id`, or undefined. */
+  find(id: string): unknown {
+    const object = this.#objects.get(id);
+    return object?.kind === 'tls-credentials' ? object.credentials : object?.secret;
+  }
+
+  /** Throws UsageError in QEMU's words where `id` is not that of TLS credentials for this end of connections. */
+  tlsCredentials(id: string, end: TlsEndpoint): TlsCredentials {
+    const object = this.#objects.get(id);
+    if (object === undefined) throw new UsageError(`No TLS credentials with id '${id}'`);
+    if (object.kind !== 'tls-credentials') throw new UsageError(`Object with id '${id}' is not TLS credentials`);
+    expectEndpoint(object.credentials, end);
+    return object.credentials;
+  }
+
+  async #make(definition: ObjectDefinition): Promise<UserObject> {
+    switch (definition['qom-type']) {
+      case 'secret':
+        return { kind: 'secret', secret: await readSecret(definition) };
+      case 'tls-creds-psk': {
+        const { dir, username } = definition;
+        const options = { endpoint: definition.endpoint, logger: this.#logger };
+        const named = username === undefined ? options : { ...options, username };
+        return { kind: 'tls-credentials', credentials: await loadPskFile(join(dir, PSK_FILE), named) };
+      }
+      case 'tls-creds-x509': {
+        const { dir, passwordid } = definition;
+        const options = { endpoint: definition.endpoint, verifyPeer: definition['verify-peer'] };
+        const opened = passwordid === undefined ? options : { ...options, passphrase: this.#secret(passwordid) };
+        return { kind: 'tls-credentials', credentials: await loadX509Directory(dir, opened) };
+      }
+    }
+  }
+
+  #secret(id: string): string {
+    const object = this.#objects.get(id);
+    if (object === undefined) throw new UsageError(`No secret with id '${id}'`);
+    if (object.kind !== 'secret') throw new UsageError(`Object with id '${id}' is not a secret`);
+    return object.secret;
+  }
+
+  #checkFree(id: string): void {
+    if (this.#objects.has(id)) throw new UsageError(`attempt to add duplicate property '${id}' to object`);
+  }
+}
+
+async function readSecret({ data, file, format }: SecretDefinition): Promise<string> {
+  if ((data === undefined) === (file === undefined)) {
+    throw new UsageError("'file' or 'data' must be provided for a secret, and not both");
+  }
+  const text =
+    data ??
+    (await readFile(file ?? '', 'utf8').catch(cause => {
+      throw new UsageError(`Cannot read secret '${file}': ${messageOf(cause)}`, { cause });
+    }));
+  return format === 'base64' ? Buffer.from(text, 'base64').toString() : text;
+}
