@@ -66,7 +66,8 @@ export class HeldNode extends BlockNode {
     if (this.errno === 0) {
       if (kind === 'read') this.content.copy(buffer, at, offset, offset + length);
       if (kind === 'write') buffer.copy(this.content, offset, at, at + length);
-      if (kind === 'write-zeroes' || kind === 'discard') this.content.fill(0, offset, Math.min(offset + length, this.content.length));
+      if (kind === 'write-zeroes' || kind === 'discard')
+        this.content.fill(0, offset, Math.min(offset + length, this.content.length));
       if (kind === 'block-status') this.#describe(request);
     }
     request.complete(this.errno);

@@ -142,8 +142,8 @@ export const blockMutants: readonly Mutant[] = [
     rule: '3 dirty bitmap',
     breaks: 'the last granule of a range stays clean',
     file: BITMAP,
-    search: 'const last = Math.floor((offset + length - 1) / this.granularityBytes);',
-    replace: 'const last = Math.floor(offset / this.granularityBytes);',
+    search: 'Math.floor((offset + length - 1) / this.granularityBytes) + 1',
+    replace: 'first + 1',
     tests: [BITMAP_TEST],
   },
   {
