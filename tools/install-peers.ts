@@ -1,5 +1,5 @@
 /**
- * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd and fio from Debian.
+ * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd, GnuTLS, nbd-server and fio from Debian.
  *
  * Silent where they are. Where one is missing, root gets it installed; anybody else gets the one command to run.
  */
@@ -17,6 +17,8 @@ const PEERS: readonly Peer[] = [
   { debianPackage: 'libnbd-bin', isThere: () => ['nbdinfo', 'nbdcopy'].every(onPath) },
   { debianPackage: 'python3-libnbd', isThere: () => run('/usr/bin/python3', ['-c', 'import nbd'], 'ignore') },
   { debianPackage: 'fio', isThere: () => onPath('fio') },
+  { debianPackage: 'gnutls-bin', isThere: () => ['certtool', 'psktool'].every(onPath) },
+  { debianPackage: 'nbd-server', isThere: () => onPath('nbd-server') },
 ];
 
 /** While this file says "forbidden", Debian's packages start no service when they are installed. */
