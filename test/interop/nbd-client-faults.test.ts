@@ -75,7 +75,7 @@ const silent: Script = async peer => {
 
 test('a connection cut at any byte of the handshake is an error, and quickly', TIMEOUT, async () => {
   await using server = await ScriptedNbdServer.start(honest);
-  const handshakeBytes = GREETING_BYTES + 20 + (20 + 12) + 20;
+  const handshakeBytes = GREETING_BYTES + 20 + 20 + (20 + 12) + 20;
   for (server.cutAfter = 0; server.cutAfter < handshakeBytes; server.cutAfter++) {
     await assert.rejects(connection(server), error => error instanceof ColobusError);
   }
@@ -85,7 +85,7 @@ test('a connection cut at any byte of the handshake is an error, and quickly', T
 
 test('a connection cut at any byte of the answers fails exactly what was not answered', TIMEOUT, async () => {
   await using server = await ScriptedNbdServer.start(honest);
-  const handshakeBytes = GREETING_BYTES + 20 + (20 + 12) + 20;
+  const handshakeBytes = GREETING_BYTES + 20 + 20 + (20 + 12) + 20;
   const writeBytes = 16;
   const readBytes = 16 + 20;
   for (let cut = 1; cut <= writeBytes + readBytes + 1; cut++) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { test } from 'node:test';
 import { EIO, ENOSPC, ENOTSUP, EPERM, ESHUTDOWN } from '../../src/base/errno.ts';
-import { ColobusError, ProtocolError } from '../../src/base/errors.ts';
+import { ColobusError } from '../../src/base/errors.ts';
 import { NbdClient, type NbdClientOptions } from '../../src/nbd/client/index.ts';
 import { NbdPeer } from '../support/nbd-peer.ts';
 
@@ -48,11 +48,15 @@ for (const [what, args, structured] of [
   });
 }
 
-test('a server of the oldstyle handshake is refused with the reason', async () => {
-  await using peer = await NbdPeer.nbdkit('--oldstyle', 'memory', '1M');
-  await assert.rejects(NbdClient.connect(peer.uri()), error => {
-    return error instanceof ProtocolError && /oldstyle/.test(error.message);
-  });
+// nbdkit 1.32 offers flushes and FUA to an oldstyle client and then refuses them, so this does without.
+test('a server of the oldstyle handshake, which negotiates nothing, is read and written', async () => {
+  await using peer = await NbdPeer.nbdkit('--oldstyle', 'memory', '16M');
+  await using client = await NbdClient.connect(peer.uri());
+  assert.deepEqual([client.features.protocol, client.sizeBytes], ['oldstyle', 16 * MIB]);
+  const data = pattern(100_000, 1);
+  await client.write(4097, data);
+  assert.deepEqual(await client.read(4097, data.length), data);
+  await assert.rejects(NbdClient.connect(peer.uri('disk')), /oldstyle NBD, which has no names/);
 });
 
 test('all calls work with qemu-nbd, which sends holes and extents', async () => {

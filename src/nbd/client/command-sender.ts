@@ -27,11 +27,11 @@ export class CommandSender {
     this.#write();
   };
 
-  constructor(wire: Wire, slots: SlotTable) {
+  constructor(wire: Wire, slots: SlotTable, extendedHeaders: boolean) {
     this.#wire = wire;
     this.#slots = slots;
-    this.#gathering = new SendBatch(slots.slots.length);
-    this.#sending = new SendBatch(slots.slots.length);
+    this.#gathering = new SendBatch(slots.slots.length, extendedHeaders);
+    this.#sending = new SendBatch(slots.slots.length, extendedHeaders);
   }
 
   /** Sends the command for the request in `slot` with some more, at the end of this tick at the latest. */

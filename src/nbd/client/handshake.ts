@@ -1,16 +1,17 @@
 /**
  * Handshake: the client's half of the fixed newstyle negotiation, one method per step.
  *
- *   greet ──► [structuredReplies ──► setMetaContexts] ──► go ──────────► transmission
- *     │                                                    │ unsupported     ▲
- *     │                                                    └──► exportName ──┤
- *     ├──► list ──► abort                                                    │
- *     └──► exportName, where the server is not fixed newstyle ───────────────┘
+ *   greet ──► [startTls] ──► [extendedHeaders or structuredReplies ──► setMetaContexts] ──► go ──► transmission
+ *     │                                                                                     │ unsupported   ▲
+ *     │                                                                                     └─► exportName ─┤
+ *     ├──► list, info, listMetaContexts ──► abort                                                           │
+ *     ├──► exportName, where the server is not fixed newstyle ──────────────────────────────────────────────┤
+ *     └──► oldstyle, where it speaks first and last ────────────────────────────────────────────────────────┘
  *
  * The caller bounds the whole with a deadline. Source: NBD proto.md, Newstyle negotiation.
  */
 
-import { ENOENT, ENOTSUP, EPERM, ESHUTDOWN } from '../../base/errno.ts';
+import { ENOENT } from '../../base/errno.ts';
 import { ColobusError, ProtocolError } from '../../base/errors.ts';
 import {
   NBD_FLAG_C_FIXED_NEWSTYLE,
@@ -21,16 +22,15 @@ import {
   NBD_INFO_DESCRIPTION,
   NBD_OPT_ABORT,
   NBD_OPT_EXPORT_NAME,
+  NBD_OPT_EXTENDED_HEADERS,
   NBD_OPT_GO,
   NBD_OPT_INFO,
   NBD_OPT_LIST,
+  NBD_OPT_LIST_META_CONTEXT,
   NBD_OPT_SET_META_CONTEXT,
+  NBD_OPT_STARTTLS,
   NBD_OPT_STRUCTURED_REPLY,
   NBD_REP_ACK,
-  NBD_REP_ERR_POLICY,
-  NBD_REP_ERR_SHUTDOWN,
-  NBD_REP_ERR_TLS_REQD,
-  NBD_REP_ERR_UNKNOWN,
   NBD_REP_ERR_UNSUP,
   NBD_REP_FLAG_ERROR,
   NBD_REP_INFO,
@@ -43,37 +43,37 @@ import { decodeInfoReply, type InfoReply } from '../protocol/info-reply.ts';
 import { encodeInfoRequest } from '../protocol/info-request.ts';
 import { decodeListReply, type ListedExport } from '../protocol/list-reply.ts';
 import { decodeMetaContext, encodeMetaContextRequest, type MetaContext } from '../protocol/meta-context.ts';
+import {
+  decodeOldstyleGreeting,
+  GREETING_MAGIC_BYTES,
+  isOldstyle,
+  OLDSTYLE_GREETING_BYTES,
+} from '../protocol/oldstyle-greeting.ts';
 import { encodeOption } from '../protocol/option.ts';
 import { decodeOptionReplyHeader, OPTION_REPLY_HEADER_BYTES } from '../protocol/option-reply.ts';
 import { encodeString } from '../protocol/protocol-string.ts';
+import type { TlsCredentials } from '../tls/tls-credentials.ts';
 import { checkedBlockSizes, DEFAULT_BLOCK_SIZES, type ExportInfo, exportInfo } from './export-info.ts';
 import type { HandshakeReader } from './handshake-reader.ts';
+import { OptionRefused, printable } from './option-refused.ts';
+import type { SessionFeatures } from './session-features.ts';
 import type { Wire } from './wire.ts';
 
 /** No reply to an option needs more data than this. */
 const MAX_REPLY_DATA_BYTES = 64 * 1024;
 /** All replies to one option together, so that a server cannot fill a client's memory. */
 const MAX_REPLIES_BYTES = 16 * 1024 * 1024;
-const MAX_ERROR_TEXT = 200;
 const NO_DATA = Buffer.alloc(0);
 
+type Protocol = SessionFeatures['protocol'];
 type OptionReply = { readonly type: number; readonly data: Buffer };
-
-/** An option ended with one of the server's NBD_REP_ERR_*. */
-class OptionRefused extends ColobusError {
-  readonly type: number;
-
-  constructor(type: number, message: string, errno: number) {
-    super(message, { errno });
-    this.type = type;
-  }
-}
 
 export class Handshake {
   readonly #wire: Wire;
   readonly #reader: HandshakeReader;
-  #fixedNewstyle = false;
+  #protocol: Protocol = 'newstyle';
   #noZeroes = false;
+  #oldstyleExport: ExportInfo | null = null;
 
   constructor(wire: Wire, reader: HandshakeReader) {
     this.#wire = wire;
@@ -82,21 +82,64 @@ export class Handshake {
 
   /** Exchanges greetings. Only then may another method be called. */
   async greet(): Promise<void> {
-    const flags = decodeGreeting(await this.#reader.read(GREETING_BYTES), 0);
-    this.#fixedNewstyle = (flags & NBD_FLAG_FIXED_NEWSTYLE) !== 0;
+    const magic = await this.#reader.read(GREETING_MAGIC_BYTES);
+    if (isOldstyle(magic, 0)) {
+      this.#protocol = 'oldstyle';
+      const rest = await this.#reader.read(OLDSTYLE_GREETING_BYTES - GREETING_MAGIC_BYTES);
+      const { sizeBytes, flags } = decodeOldstyleGreeting(Buffer.concat([magic, rest]), 0);
+      this.#oldstyleExport = exportInfo('', '', sizeBytes, flags, DEFAULT_BLOCK_SIZES);
+      return;
+    }
+    const rest = await this.#reader.read(GREETING_BYTES - GREETING_MAGIC_BYTES);
+    const flags = decodeGreeting(Buffer.concat([magic, rest]), 0);
+    if ((flags & NBD_FLAG_FIXED_NEWSTYLE) !== 0) this.#protocol = 'newstyle-fixed';
     this.#noZeroes = (flags & NBD_FLAG_NO_ZEROES) !== 0;
     const answer = Buffer.alloc(CLIENT_FLAGS_BYTES);
     encodeClientFlags(
       answer,
       0,
-      (this.#fixedNewstyle ? NBD_FLAG_C_FIXED_NEWSTYLE : 0) | (this.#noZeroes ? NBD_FLAG_C_NO_ZEROES : 0),
+      (this.takesOptions ? NBD_FLAG_C_FIXED_NEWSTYLE : 0) | (this.#noZeroes ? NBD_FLAG_C_NO_ZEROES : 0),
     );
     this.#wire.send(answer);
   }
 
-  /** False for a server that understands nothing but `exportName`. */
+  get protocol(): Protocol {
+    return this.#protocol;
+  }
+
+  /** False for a server that understands nothing but `exportName`, or not even that. */
   get takesOptions(): boolean {
-    return this.#fixedNewstyle;
+    return this.#protocol === 'newstyle-fixed';
+  }
+
+  /**
+   * Goes on in TLS. Throws where the server does not offer it or cannot prove who it is: there is no going on in the
+   * clear. `hostname` is whom the server's certificate must name; null for anybody.
+   */
+  async startTls(credentials: TlsCredentials, hostname: string | null): Promise<void> {
+    if (!this.takesOptions) throw new ColobusError('The server is too old for TLS; connect without it or replace it');
+    try {
+      await this.#option(NBD_OPT_STARTTLS, NO_DATA, 'TLS', reply => {
+        throw unexpected(reply, 'NBD_OPT_STARTTLS');
+      });
+    } catch (error) {
+      if (!(error instanceof OptionRefused)) throw error;
+      throw new ColobusError(
+        `The server offers no TLS, which is required: ${error.message}; give the server credentials or use nbd://`,
+        { errno: error.errno, cause: error },
+      );
+    }
+    if (this.#reader.takeUnread().length > 0) {
+      throw new ProtocolError('The server sent bytes in the clear behind its consent to TLS');
+    }
+    await this.#wire.startTls(credentials, hostname);
+  }
+
+  /** Asks for extended headers, which include structured replies; false where the server has none. */
+  async extendedHeaders(): Promise<boolean> {
+    return await this.#isGranted(NBD_OPT_EXTENDED_HEADERS, NO_DATA, reply => {
+      throw unexpected(reply, 'NBD_OPT_EXTENDED_HEADERS');
+    });
   }
 
   /** Asks for structured replies; false where the server has none. */
@@ -121,9 +164,20 @@ export class Handshake {
     return granted ? contexts : [];
   }
 
+  /** The names of the metadata contexts that the server has for an export; none where it does not tell. */
+  async listMetaContexts(exportName: string): Promise<readonly string[]> {
+    const names: string[] = [];
+    const data = encodeMetaContextRequest({ exportName, queries: [] });
+    await this.#isGranted(NBD_OPT_LIST_META_CONTEXT, data, reply => {
+      if (reply.type !== NBD_REP_META_CONTEXT) throw unexpected(reply, 'NBD_OPT_LIST_META_CONTEXT');
+      names.push(decodeMetaContext(reply.data).name);
+    });
+    return names;
+  }
+
   /**
    * Enters transmission on the export, or throws saying why the server refused. Returns null where the server does not
-   * know NBD_OPT_GO: then `exportName` remains, which is as good because no TLS was asked for.
+   * know NBD_OPT_GO: then `exportName` remains, which is as safe: where TLS was asked for, it is in use by now.
    */
   async go(exportName: string): Promise<ExportInfo | null> {
     try {
@@ -134,9 +188,26 @@ export class Handshake {
     }
   }
 
-  /** What `go` would return, without entering transmission. Throws where the server refuses or does not know it. */
-  async info(exportName: string): Promise<ExportInfo> {
-    return await this.#infoOf(NBD_OPT_INFO, exportName);
+  /** What `go` would return, without entering transmission; null where the server does not know NBD_OPT_INFO. */
+  async info(exportName: string): Promise<ExportInfo | null> {
+    try {
+      return await this.#infoOf(NBD_OPT_INFO, exportName);
+    } catch (error) {
+      if (error instanceof OptionRefused && error.type === NBD_REP_ERR_UNSUP) return null;
+      throw error;
+    }
+  }
+
+  /** Enters transmission in the best way that the server knows; throws saying why it refused. */
+  async enter(exportName: string): Promise<ExportInfo> {
+    if (this.#oldstyleExport === null) {
+      const entered = this.takesOptions ? await this.go(exportName) : null;
+      return entered ?? (await this.exportName(exportName));
+    }
+    if (exportName === '') return this.#oldstyleExport;
+    throw new ColobusError("The server speaks oldstyle NBD, which has no names; ask it for export '' instead", {
+      errno: ENOENT,
+    });
   }
 
   /** Enters transmission the old way. A server that refuses says nothing and closes. */
@@ -211,7 +282,7 @@ export class Handshake {
       }
       received += OPTION_REPLY_HEADER_BYTES + header.length;
       const reply = { type: header.type, data: await this.#reader.read(header.length) };
-      if (reply.type >= NBD_REP_FLAG_ERROR) throw refusal(reply, what);
+      if (reply.type >= NBD_REP_FLAG_ERROR) throw OptionRefused.for(reply.type, reply.data, what);
       if (reply.type === NBD_REP_ACK) {
         if (header.length > 0) throw new ProtocolError('An NBD_REP_ACK of the server carries data');
         return;
@@ -224,30 +295,4 @@ export class Handshake {
 
 function unexpected(reply: OptionReply, option: string): ProtocolError {
   return new ProtocolError(`The server answered ${option} with a reply of type ${reply.type}`);
-}
-
-function refusal(reply: OptionReply, what: string): OptionRefused {
-  const text = printable(reply.data.toString('utf8'));
-  const said = text === '' ? '' : ` (it says: ${text})`;
-  const refused = (message: string, errno: number): OptionRefused =>
-    new OptionRefused(reply.type, message + said, errno);
-  switch (reply.type) {
-    case NBD_REP_ERR_UNKNOWN:
-      return refused(`The server has no ${what}; check the name`, ENOENT);
-    case NBD_REP_ERR_TLS_REQD:
-      return refused(`The server gives ${what} over TLS only; let it accept connections without TLS`, EPERM);
-    case NBD_REP_ERR_POLICY:
-      return refused(`The server's policy forbids ${what}`, EPERM);
-    case NBD_REP_ERR_UNSUP:
-      return refused(`The server does not support asking for ${what}`, ENOTSUP);
-    case NBD_REP_ERR_SHUTDOWN:
-      return refused(`The server is shutting down and refused ${what}; connect again later`, ESHUTDOWN);
-    default:
-      return refused(`The server refused ${what} with error 0x${reply.type.toString(16)}`, EPERM);
-  }
-}
-
-/** A peer's text, made safe for a terminal or log. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, ' ').trim().slice(0, MAX_ERROR_TEXT);
 }

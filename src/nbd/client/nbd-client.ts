@@ -5,28 +5,23 @@
  *     await client.write(0, Buffer.from('hello'), { fua: true });
  *     const bytes = await client.read(0, 5);
  *
- * Calls may be made without waiting for earlier ones; they go down one connection together. Calls in flight at once
- * have no order. A flush makes durable every write that had resolved before it was called.
+ * Calls may be made without waiting for earlier ones; they go down the connection together. Calls in flight at once
+ * have no order. A flush makes durable every write that had resolved before it was called. README.md tells more.
  */
 
-import { errnoName } from '../../base/errno.ts';
-import { ColobusError, UsageError } from '../../base/errors.ts';
-import {
-  type BlockRequest,
-  type RequestKind,
-  type RequestOwner,
-  releaseRequest,
-  takeRequest,
-} from '../../block/block-request.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { type ColobusError, UsageError } from '../../base/errors.ts';
+import { type BlockRequest, type RequestKind, releaseRequest, takeRequest } from '../../block/block-request.ts';
 import { EXTENT_HOLE, EXTENT_ZERO, ExtentList } from '../../block/extent-list.ts';
 import type { ListedExport } from '../protocol/list-reply.ts';
-import { type NbdAddress, parseNbdUri } from '../uri.ts';
+import { Call, type CallOptions } from './call.ts';
 import type { ExportInfo } from './export-info.ts';
-import { NbdConnection, type NbdConnectionOptions } from './nbd-connection.ts';
-import { withHandshake } from './negotiate.ts';
+import { type ExportReport, listExports, reportExport } from './export-report.ts';
+import { type MetadataExtent, MetadataExtents } from './metadata-extents.ts';
+import { clientOptions, type NbdClientOptions, type NbdClientSettings, openTarget } from './open-target.ts';
 import { RequestAdapter } from './request-adapter.ts';
-
-export type NbdClientOptions = NbdConnectionOptions;
+import type { RequestTarget } from './request-target.ts';
+import type { SessionFeatures } from './session-features.ts';
 
 /** A range of an export that is all alike. */
 export type Extent = {
@@ -38,7 +33,7 @@ export type Extent = {
   readonly zero: boolean;
 };
 
-export type WriteOptions = {
+export type WriteOptions = CallOptions & {
   /** Resolve only when the data is durable. */
   readonly fua?: boolean;
 };
@@ -51,51 +46,70 @@ export type WriteZeroesOptions = WriteOptions & {
 };
 
 export class NbdClient implements AsyncDisposable {
-  readonly #connection: NbdConnection;
+  readonly #target: RequestTarget;
   readonly #adapter: RequestAdapter;
+  readonly #clock: Clock;
+  readonly #reasonOfLoss = (): ColobusError | null => this.#target.failure;
 
-  private constructor(connection: NbdConnection) {
-    this.#connection = connection;
-    this.#adapter = new RequestAdapter(connection);
+  private constructor(target: RequestTarget, clock: Clock) {
+    this.#target = target;
+    this.#adapter = new RequestAdapter(target);
+    this.#clock = clock;
   }
 
   /**
-   * Connects to the export that an NBD URI or `options` name. Throws a ColobusError where the server cannot be reached
-   * or does not give the export, a UsageError where the URI is wrong.
+   * Connects to the export that an NBD URI or an address names. Throws a ColobusError where the server cannot be
+   * reached, does not give the export or has no TLS where that is wanted; a UsageError where the URI is wrong.
    */
-  static async connect(target: string | NbdClientOptions): Promise<NbdClient> {
-    return new NbdClient(await NbdConnection.open(typeof target === 'string' ? optionsOf(target) : target));
+  static async connect(target: string | NbdClientOptions, settings: NbdClientSettings = {}): Promise<NbdClient> {
+    const options = clientOptions(target, settings);
+    return new NbdClient(await openTarget(options), options.clock ?? systemClock);
   }
 
   /** The exports a server tells of. Throws a ColobusError where it tells nobody. */
-  static async list(target: string | NbdClientOptions): Promise<readonly ListedExport[]> {
-    const options = typeof target === 'string' ? optionsOf(target) : target;
-    return await withHandshake(options, async (handshake, wire) => {
-      await handshake.greet();
-      if (!handshake.takesOptions) throw new ColobusError('The server is too old to list its exports');
-      const listed = await handshake.list();
-      handshake.abort();
-      wire.destroy();
-      return listed;
-    });
+  static async list(
+    target: string | NbdClientOptions,
+    settings: NbdClientSettings = {},
+  ): Promise<readonly ListedExport[]> {
+    return await listExports(clientOptions(target, settings));
+  }
+
+  /** What a server says about an export, asked for without opening it where the server can tell. */
+  static async info(target: string | NbdClientOptions, settings: NbdClientSettings = {}): Promise<ExportReport> {
+    return await reportExport(clientOptions(target, settings));
   }
 
   /** Size of the export in bytes. */
   get sizeBytes(): number {
-    return this.#connection.export.sizeBytes;
+    return this.#target.export.sizeBytes;
   }
 
   /** What the server said about the export. */
   get info(): ExportInfo {
-    return this.#connection.export;
+    return this.#target.export;
+  }
+
+  /** What client and server agreed upon. */
+  get features(): SessionFeatures {
+    return this.#target.features;
+  }
+
+  /** How many connections there are: what was asked for, or fewer where the server does not allow as many. */
+  get connections(): number {
+    return this.#target.connections;
+  }
+
+  /** Why calls fail now: the connection was lost, or the server broke a rule (ProtocolError). Null while all is well. */
+  get failure(): ColobusError | null {
+    return this.#target.failure;
   }
 
   /** `length` bytes from `offset` on, in a buffer of their own. */
-  async read(offset: number, length: number): Promise<Buffer> {
+  async read(offset: number, length: number, options: CallOptions = {}): Promise<Buffer> {
     const request = this.#request('read', offset, length);
     request.buffer = Buffer.allocUnsafeSlow(length);
     const { buffer } = request;
-    await this.#perform(request);
+    await this.#perform(request, options);
     return buffer;
   }
 
@@ -103,18 +117,20 @@ export class NbdClient implements AsyncDisposable {
   async write(offset: number, data: Uint8Array, options: WriteOptions = {}): Promise<void> {
     const request = this.#request('write', offset, data.byteLength);
     request.buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    // A call that is given up gives the memory back while the request is still on its way.
+    if (options.signal !== undefined || options.timeoutMs !== undefined) request.buffer = Buffer.from(request.buffer);
     request.fua = options.fua ?? false;
-    await this.#perform(request);
+    await this.#perform(request, options);
   }
 
   /** Makes durable what was written. */
-  async flush(): Promise<void> {
-    await this.#perform(this.#request('flush', 0, 0));
+  async flush(options: CallOptions = {}): Promise<void> {
+    await this.#perform(this.#request('flush', 0, 0), options);
   }
 
   /** Tells the server that the content of a range is of no more use; what it reads as afterwards is open. */
-  async trim(offset: number, length: number): Promise<void> {
-    await this.#perform(this.#request('discard', offset, length));
+  async trim(offset: number, length: number, options: CallOptions = {}): Promise<void> {
+    await this.#perform(this.#request('discard', offset, length), options);
   }
 
   /** Makes a range read as zeroes. */
@@ -123,22 +139,26 @@ export class NbdClient implements AsyncDisposable {
     request.fua = options.fua ?? false;
     request.mayUnmap = options.mayUnmap ?? true;
     request.fastOnly = options.fastOnly ?? false;
-    await this.#perform(request);
+    await this.#perform(request, options);
   }
 
   /** Asks the server to have a range ready for reading. */
-  async cache(offset: number, length: number): Promise<void> {
-    await this.#perform(this.#request('cache', offset, length));
+  async cache(offset: number, length: number, options: CallOptions = {}): Promise<void> {
+    await this.#perform(this.#request('cache', offset, length), options);
   }
 
-  /** The extents of a range, in order and without gaps; all data where the server does not know better. */
-  async blockStatus(offset: number, length: number): Promise<Extent[]> {
+  /**
+   * The extents of a range in the context `base:allocation`, in order and without gaps; all data where the server does
+   * not know better.
+   */
+  async blockStatus(offset: number, length: number, options: CallOptions = {}): Promise<Extent[]> {
     const answer: Extent[] = [];
+    const remaining = this.#budget(options);
     for (let at = offset; at < offset + length; ) {
       const request = this.#request('block-status', at, offset + length - at);
       const extents = new ExtentList();
       request.extents = extents;
-      await this.#perform(request);
+      await this.#perform(request, remaining());
       for (const [index, bytes] of extents.lengths.entries()) {
         const flags = extents.flags[index] as number;
         answer.push({
@@ -153,9 +173,31 @@ export class NbdClient implements AsyncDisposable {
     return answer;
   }
 
+  /**
+   * The extents of a range in every metadata context that the server has of the `contexts` asked for at `connect`, by
+   * the name of the context, each in order and without gaps.
+   */
+  async metadata(
+    offset: number,
+    length: number,
+    options: CallOptions = {},
+  ): Promise<ReadonlyMap<string, readonly MetadataExtent[]>> {
+    const names = [...this.features.contexts.values()];
+    const found = new MetadataExtents(names);
+    const remaining = this.#budget(options);
+    const end = offset + length;
+    for (let at = offset; names.length > 0 && at < end; at = found.end) {
+      const request = this.#request('block-status', at, end - at);
+      request.context = found;
+      found.continueAt(at);
+      await this.#perform(request, remaining());
+    }
+    return found.byContext;
+  }
+
   /** Waits for calls in flight and says goodbye to the server. Idempotent; later calls fail with ESHUTDOWN. */
   async close(): Promise<void> {
-    await this.#connection.close();
+    await this.#target.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -163,7 +205,7 @@ export class NbdClient implements AsyncDisposable {
   }
 
   #request(kind: RequestKind, offset: number, length: number): BlockRequest {
-    const { sizeBytes, minBlockBytes } = this.#connection.export;
+    const { sizeBytes, minBlockBytes } = this.#target.export;
     if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) {
       throw new UsageError(
         `Bytes ${offset} + ${length} are not a range; offset and length are whole numbers from 0 on`,
@@ -177,45 +219,32 @@ export class NbdClient implements AsyncDisposable {
         `Bytes ${offset} + ${length} are not aligned; the server wants multiples of ${minBlockBytes}`,
       );
     }
-    const request = takeRequest(kind, new Settler());
+    const what = kind === 'flush' ? kind : `${kind} of bytes ${offset} + ${length}`;
+    const request = takeRequest(kind, new Call(what, this.#reasonOfLoss));
     request.offset = offset;
     request.length = length;
     return request;
   }
 
-  #perform(request: BlockRequest): Promise<void> {
+  #perform(request: BlockRequest, options: CallOptions): Promise<void> {
+    const { signal } = options;
+    if (signal?.aborted === true) {
+      releaseRequest(request);
+      return Promise.reject(signal.reason);
+    }
     return new Promise((resolve, reject) => {
-      (request.owner as Settler).set(resolve, reject);
+      (request.owner as Call).start(resolve, reject, options, this.#clock);
       request.markSubmitted();
       if (request.length === 0 && request.kind !== 'flush') request.complete(0);
       else this.#adapter.submit(request);
     });
   }
-}
 
-/** Settles the promise of one call. */
-class Settler implements RequestOwner {
-  #resolve: () => void = () => {};
-  #reject: (error: ColobusError) => void = () => {};
-
-  set(resolve: () => void, reject: (error: ColobusError) => void): void {
-    this.#resolve = resolve;
-    this.#reject = reject;
+  /** What is left of the options of a call that takes several requests: one deadline for all of them. */
+  #budget({ signal, timeoutMs }: CallOptions): () => CallOptions {
+    const endMs = this.#clock.nowMs() + (timeoutMs ?? 0);
+    const common = signal === undefined ? {} : { signal };
+    return () =>
+      timeoutMs === undefined ? common : { ...common, timeoutMs: Math.max(0, endMs - this.#clock.nowMs()) };
   }
-
-  requestDone(request: BlockRequest): void {
-    const { kind, offset, length, errno } = request;
-    releaseRequest(request);
-    if (errno === 0) this.#resolve();
-    else {
-      const range = kind === 'flush' ? '' : ` of bytes ${offset} + ${length}`;
-      this.#reject(new ColobusError(`A ${kind}${range} failed: ${errnoName(errno)}`, { errno }));
-    }
-  }
-}
-
-function optionsOf(uri: string): { readonly address: NbdAddress; readonly exportName: string } {
-  const { address, exportName, tls } = parseNbdUri(uri);
-  if (tls) throw new UsageError(`'${uri}' asks for TLS, which this client does not speak; use nbd or nbd+unix`);
-  return { address, exportName };
 }

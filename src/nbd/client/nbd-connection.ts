@@ -14,12 +14,13 @@ import { deferred, withDeadline } from '../../base/deadline.ts';
 import { ECONNRESET, ESHUTDOWN, ETIMEDOUT } from '../../base/errno.ts';
 import { ColobusError, ProtocolError } from '../../base/errors.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
-import { BASE_ALLOCATION } from '../protocol/constants.ts';
 import { describeNbdAddress } from '../uri.ts';
 import { CommandSender } from './command-sender.ts';
 import type { ExportInfo } from './export-info.ts';
 import { negotiate, type OpenOptions, type Session } from './negotiate.ts';
 import { ReplyParser, type ReplySink } from './reply-parser.ts';
+import type { RequestTarget } from './request-target.ts';
+import type { SessionFeatures } from './session-features.ts';
 import { type Slot, SlotTable } from './slot-table.ts';
 import type { Wire, WireOwner } from './wire.ts';
 
@@ -42,15 +43,10 @@ export type NbdConnectionOptions = OpenOptions & {
 /** A request that waits for a slot. */
 type Queued = { readonly request: BlockRequest; readonly deadlineMs: number };
 
-export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
-  /** What the server said about the export. */
+export class NbdConnection implements RequestTarget, WireOwner, ReplySink, AsyncDisposable {
   readonly export: ExportInfo;
-  /** True where extents can be asked for. */
-  readonly canBlockStatus: boolean;
-  /**
-   * Called once, when the connection has ended: with the reason, or with null after `close`. The requests that this
-   * fails complete afterwards. Set it in the tick in which `open` resolves.
-   */
+  readonly features: SessionFeatures;
+  readonly connections = 1;
   onClose: (error: ColobusError | null) => void = () => {};
 
   readonly #wire: Wire;
@@ -78,10 +74,10 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
     this.#peer = describeNbdAddress(options.address);
     this.#requestTimeoutMs = options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS;
     this.#flushTimeoutMs = options.flushTimeoutMs ?? DEFAULT_FLUSH_TIMEOUT_MS;
-    const allocation = session.contexts.get(BASE_ALLOCATION) ?? null;
-    this.canBlockStatus = allocation !== null;
-    this.#parser = new ReplyParser(this.#slots, this, session.structuredReplies, allocation);
-    this.#sender = new CommandSender(session.wire, this.#slots);
+    this.features = session.features;
+    const { replies, contexts } = session.features;
+    this.#parser = new ReplyParser(this.#slots, this, replies, contexts);
+    this.#sender = new CommandSender(session.wire, this.#slots, replies === 'extended');
   }
 
   /** Connects and negotiates within `openTimeoutMs`; throws, with nothing left open, where that fails. */
@@ -99,7 +95,15 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
     return this.#slots.inUse + this.#queue.length;
   }
 
-  /** Sends the command for a submitted `request` and completes it with the server's answer. */
+  /** True from the end of the connection on, lost or closed. */
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  get failure(): ColobusError | null {
+    return this.#failure;
+  }
+
   submit(request: BlockRequest): void {
     if (this.#state !== 'running') {
       request.complete(ESHUTDOWN);
@@ -112,17 +116,15 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
     else this.#sender.send(this.#slots.take(request, deadlineMs), request);
   }
 
-  /** Cuts the connection: the server gets no more than it has got. `reason` is what `onClose` is told. */
   abort(reason: ColobusError): void {
     this.#lose(reason);
   }
 
-  /** Refuses new requests, waits for those in flight (which end by their deadline), and says goodbye to the server. */
   async close(): Promise<void> {
     if (this.#state === 'running') {
       this.#state = 'closing';
       if (this.inFlight > 0) await this.#idle.promise;
-      if (this.#isOpen()) await this.#disconnect();
+      if (!this.isClosed) await this.#disconnect();
     }
     await this.#closed.promise;
   }
@@ -159,10 +161,6 @@ export class NbdConnection implements WireOwner, ReplySink, AsyncDisposable {
     if (next !== undefined) this.#sender.send(this.#slots.take(next.request, next.deadlineMs), next.request);
     request.complete(errno);
     if (this.#state === 'closing' && this.inFlight === 0) this.#idle.resolve();
-  }
-
-  #isOpen(): boolean {
-    return this.#state !== 'closed';
   }
 
   async #disconnect(): Promise<void> {

@@ -39,8 +39,8 @@ class Bench {
     this.parser = new ReplyParser(
       this.slots,
       { replyDone: (slot, errno) => this.#done(slot, errno) },
-      structured,
-      CONTEXT,
+      structured ? 'structured' : 'simple',
+      new Map([[CONTEXT, 'base:allocation']]),
     );
     this.request = takeRequest(kind, nobody);
     this.request.offset = START;

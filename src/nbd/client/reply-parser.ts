@@ -11,11 +11,14 @@
  *     │         ├─────► context ──► extent ──► … ──────┤
  *     │         ├─────► error ─────────────────────────┤
  *     └─────────┴──────────────────────────────────────┘
+ *
+ * With extended headers, chunks have another header and extents are longer; the rest is the same.
  */
 
 import { assert } from '../../base/assert.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
+import { BLOCK_STATUS_EXT_BYTES, EXTENT_EXT_BYTES } from '../protocol/block-status-ext.ts';
 import {
   BLOCK_STATUS_BYTES,
   decodeErrorPayload,
@@ -25,23 +28,26 @@ import {
   OFFSET_HOLE_BYTES,
 } from '../protocol/chunk-payload.ts';
 import {
+  NBD_EXTENDED_REPLY_MAGIC,
   NBD_MAX_STRING_BYTES,
   NBD_REPLY_FLAG_DONE,
   NBD_REPLY_TYPE_BLOCK_STATUS,
+  NBD_REPLY_TYPE_BLOCK_STATUS_EXT,
   NBD_REPLY_TYPE_ERROR_BIT,
   NBD_REPLY_TYPE_NONE,
   NBD_REPLY_TYPE_OFFSET_DATA,
   NBD_REPLY_TYPE_OFFSET_HOLE,
   NBD_SIMPLE_REPLY_MAGIC,
-  NBD_STATE_HOLE,
-  NBD_STATE_ZERO,
   NBD_STRUCTURED_REPLY_MAGIC,
 } from '../protocol/constants.ts';
+import { blankExtendedReply, decodeExtendedReply, EXTENDED_REPLY_BYTES } from '../protocol/extended-reply.ts';
 import { blankSimpleReply, decodeSimpleReply, SIMPLE_REPLY_BYTES } from '../protocol/simple-reply.ts';
-import { blankStructuredReply, decodeStructuredReply, STRUCTURED_REPLY_BYTES } from '../protocol/structured-reply.ts';
+import { decodeStructuredReply, STRUCTURED_REPLY_BYTES } from '../protocol/structured-reply.ts';
 import { readUint64 } from '../protocol/uint64.ts';
 import { errnoOfWire } from '../protocol/wire-errno.ts';
+import type { ReplyFormat } from './session-features.ts';
 import type { Slot, SlotTable } from './slot-table.ts';
+import { MAX_EXTENTS, StatusReader } from './status-reader.ts';
 
 /** Told when the reply to a request is complete. */
 export interface ReplySink {
@@ -51,19 +57,17 @@ export interface ReplySink {
 const MAGIC_BYTES = 4;
 /** An error chunk: its fields, the longest message, an offset. */
 const MAX_ERROR_CHUNK_BYTES = ERROR_BYTES + NBD_MAX_STRING_BYTES + 8;
-/** Extents of one status chunk (NBD proto.md suggests 2^20 as the most that a server sends). */
-const MAX_EXTENTS = 2 ** 20;
-
 /** What the next bytes are; all but `data` are parsed when whole. */
 type Step = 'magic' | 'simple' | 'chunk' | 'offset' | 'hole' | 'context' | 'extent' | 'error' | 'data';
 
 export class ReplyParser {
   readonly #slots: SlotTable;
   readonly #sink: ReplySink;
-  readonly #structured: boolean;
-  readonly #allocationContext: number | null;
+  readonly #format: ReplyFormat;
+  readonly #status: StatusReader;
   readonly #simple = blankSimpleReply();
-  readonly #chunk = blankStructuredReply();
+  /** The header of the present chunk; its offset is of meaning with extended headers only. */
+  readonly #chunk = blankExtendedReply();
   readonly #carry = Buffer.allocUnsafeSlow(MAX_ERROR_CHUNK_BYTES);
   #carried = 0;
   #step: Step = 'magic';
@@ -72,15 +76,14 @@ export class ReplyParser {
   /** Where the next byte of data goes in the request's buffer, and how many are to come. */
   #dataAt = 0;
   #dataLeft = 0;
-  #extentsLeft = 0;
   #stopped = false;
 
-  /** `allocationContext` is the id under which the server reports base:allocation, if it does. */
-  constructor(slots: SlotTable, sink: ReplySink, structured: boolean, allocationContext: number | null) {
+  /** `contexts` are the names of the metadata contexts that the server reports, by id. */
+  constructor(slots: SlotTable, sink: ReplySink, format: ReplyFormat, contexts: ReadonlyMap<number, string>) {
     this.#slots = slots;
     this.#sink = sink;
-    this.#structured = structured;
-    this.#allocationContext = allocationContext;
+    this.#format = format;
+    this.#status = new StatusReader(contexts);
   }
 
   /** Parses no further, also in the middle of a `consume`. */
@@ -126,10 +129,10 @@ export class ReplyParser {
         this.#parseHole(readUint64(source, at), source.readUInt32BE(at + 8));
         return used;
       case 'context':
-        this.#parseContext(source.readUInt32BE(at));
+        this.#parseContext(source, at);
         return used;
       case 'extent':
-        this.#parseExtent(source.readUInt32BE(at), source.readUInt32BE(at + 4));
+        this.#parseExtent(source, at);
         return used;
       default:
         this.#parseError(source.subarray(at, at + used));
@@ -144,10 +147,20 @@ export class ReplyParser {
 
   #parseMagic(magic: number): void {
     if (magic === NBD_SIMPLE_REPLY_MAGIC) {
+      if (this.#format === 'extended') {
+        throw new ProtocolError('The server sent a simple reply after extended headers were negotiated');
+      }
       this.#expect('simple', SIMPLE_REPLY_BYTES);
     } else if (magic === NBD_STRUCTURED_REPLY_MAGIC) {
-      if (!this.#structured) throw new ProtocolError('The server sent a structured reply that was not negotiated');
+      if (this.#format !== 'structured') {
+        throw new ProtocolError('The server sent a structured reply that was not negotiated');
+      }
       this.#expect('chunk', STRUCTURED_REPLY_BYTES);
+    } else if (magic === NBD_EXTENDED_REPLY_MAGIC) {
+      if (this.#format !== 'extended') {
+        throw new ProtocolError('The server sent an extended reply that was not negotiated');
+      }
+      this.#expect('chunk', EXTENDED_REPLY_BYTES);
     } else {
       throw new ProtocolError(`A reply of the server starts with the unknown magic 0x${magic.toString(16)}`);
     }
@@ -158,7 +171,7 @@ export class ReplyParser {
     decodeSimpleReply(source, at, reply);
     const slot = this.#find(reply.cookieHigh, reply.cookieLow);
     const request = requestOf(slot);
-    if (this.#structured && (request.kind === 'read' || request.kind === 'block-status')) {
+    if (this.#format === 'structured' && (request.kind === 'read' || request.kind === 'block-status')) {
       throw new ProtocolError(`The server sent a simple reply to a ${request.kind}, which needs a structured one`);
     }
     if (request.kind === 'read' && reply.error === 0) {
@@ -174,13 +187,18 @@ export class ReplyParser {
 
   #parseChunk(source: Buffer, at: number): void {
     const chunk = this.#chunk;
-    decodeStructuredReply(source, at, chunk);
+    const isExtended = this.#format === 'extended';
+    if (isExtended) decodeExtendedReply(source, at, chunk);
+    else decodeStructuredReply(source, at, chunk);
     const slot = this.#find(chunk.cookieHigh, chunk.cookieLow);
     this.#slot = slot;
     if ((chunk.flags & ~NBD_REPLY_FLAG_DONE) !== 0) {
       throw new ProtocolError(`A chunk of the server has unknown flags 0x${chunk.flags.toString(16)}`);
     }
     const request = requestOf(slot);
+    if (isExtended && chunk.offset !== request.offset) {
+      throw new ProtocolError(`An extended reply names the offset ${chunk.offset}, its request ${request.offset}`);
+    }
     switch (chunk.type) {
       case NBD_REPLY_TYPE_NONE:
         if (chunk.flags !== NBD_REPLY_FLAG_DONE) throw new ProtocolError('An empty chunk is not the last of its reply');
@@ -201,13 +219,13 @@ export class ReplyParser {
         this.#expect('hole', OFFSET_HOLE_BYTES);
         return;
       case NBD_REPLY_TYPE_BLOCK_STATUS:
+      case NBD_REPLY_TYPE_BLOCK_STATUS_EXT:
+        if (isExtended !== (chunk.type === NBD_REPLY_TYPE_BLOCK_STATUS_EXT)) {
+          throw new ProtocolError(`The server sent a status chunk of type ${chunk.type}, which was not negotiated`);
+        }
         requireKind(request, 'block-status', 'status');
-        this.#extentsLeft = (chunk.length - BLOCK_STATUS_BYTES) / EXTENT_BYTES;
-        this.#requireLength(
-          'a status chunk',
-          Number.isInteger(this.#extentsLeft) && this.#extentsLeft >= 1 && this.#extentsLeft <= MAX_EXTENTS,
-        );
-        this.#expect('context', BLOCK_STATUS_BYTES);
+        this.#requireLength('a status chunk', isExtentCount(this.#extentsOfChunk()));
+        this.#expect('context', isExtended ? BLOCK_STATUS_EXT_BYTES : BLOCK_STATUS_BYTES);
         return;
       default:
         if ((chunk.type & NBD_REPLY_TYPE_ERROR_BIT) === 0) {
@@ -230,27 +248,33 @@ export class ReplyParser {
     this.#endChunk();
   }
 
-  #parseContext(id: number): void {
-    const slot = this.#slot as Slot;
-    if (id !== this.#allocationContext) {
-      throw new ProtocolError(`A status chunk names the metadata context ${id}, which was not selected`);
+  #parseContext(source: Buffer, at: number): void {
+    const extents = this.#extentsOfChunk();
+    const isExtended = this.#format === 'extended';
+    const announced = isExtended ? source.readUInt32BE(at + 4) : 0;
+    if (announced !== 0 && announced !== extents) {
+      throw new ProtocolError(`A status chunk announces ${announced} extents and has ${extents}`);
     }
-    if (slot.statusBytes > 0) throw new ProtocolError(`Two status chunks of one reply name the metadata context ${id}`);
-    this.#expect('extent', EXTENT_BYTES);
+    this.#status.begin(this.#slot as Slot, source.readUInt32BE(at), extents);
+    this.#expect('extent', isExtended ? EXTENT_EXT_BYTES : EXTENT_BYTES);
   }
 
-  #parseExtent(length: number, flags: number): void {
-    const slot = this.#slot as Slot;
-    const request = requestOf(slot);
-    if (length === 0) throw new ProtocolError('An extent of a status chunk has a length of 0');
-    const room = request.length - slot.statusBytes;
-    if (room <= 0) throw new ProtocolError('A status chunk has extents beyond the end of its request');
-    assert(request.extents !== null, 'A block-status brings a list for its answer');
-    request.extents.append(Math.min(length, room), flags & (NBD_STATE_HOLE | NBD_STATE_ZERO));
-    // The last extent may reach past the request, so this may too.
-    slot.statusBytes += length;
-    this.#extentsLeft -= 1;
-    if (this.#extentsLeft === 0) this.#endChunk();
+  #parseExtent(source: Buffer, at: number): void {
+    let isLast: boolean;
+    if (this.#format === 'extended') {
+      isLast = this.#status.take(readUint64(source, at), readUint64(source, at + 8), source.readUInt32BE(at + 12));
+    } else {
+      const flags = source.readUInt32BE(at + 4);
+      isLast = this.#status.take(source.readUInt32BE(at), flags, flags);
+    }
+    if (isLast) this.#endChunk();
+  }
+
+  /** How many extents the length of the present status chunk has room for; perhaps no whole number. */
+  #extentsOfChunk(): number {
+    return this.#format === 'extended'
+      ? (this.#chunk.length - BLOCK_STATUS_EXT_BYTES) / EXTENT_EXT_BYTES
+      : (this.#chunk.length - BLOCK_STATUS_BYTES) / EXTENT_BYTES;
   }
 
   #parseError(payload: Buffer): void {
@@ -304,9 +328,7 @@ export class ReplyParser {
       if (request.kind === 'read' && !slot.coverage.isComplete(request.length)) {
         throw new ProtocolError('A reply to a read ended without all of its data');
       }
-      if (request.kind === 'block-status' && slot.statusBytes === 0) {
-        throw new ProtocolError('A reply to a block-status ended without a status');
-      }
+      if (request.kind === 'block-status') this.#status.requireAll(slot);
     }
     this.#sink.replyDone(slot, errno);
   }
@@ -326,6 +348,10 @@ function requestOf(slot: Slot | null): BlockRequest {
   const request = slot?.request ?? null;
   assert(request !== null, 'A reply is parsed for a slot in use');
   return request;
+}
+
+function isExtentCount(count: number): boolean {
+  return Number.isInteger(count) && count >= 1 && count <= MAX_EXTENTS;
 }
 
 function requireKind(request: BlockRequest, kind: BlockRequest['kind'], what: string): void {

@@ -14,28 +14,36 @@
 
 import { ENOTSUP, EPERM } from '../../base/errno.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
-import type { NbdConnection } from './nbd-connection.ts';
+import { MetadataExtents } from './metadata-extents.ts';
+import type { RequestTarget } from './request-target.ts';
+import { tellsAllocation } from './session-features.ts';
 
 /** Most bytes of one read or write to a server that sets no limit. */
 const MAX_TRANSFER_BYTES = 64 * 1024 * 1024;
-/** Most bytes of a command without payload: a multiple of every minimum block size, and not hours of work. */
+/** Most bytes of a command without payload: a multiple of every minimum block size that fits into 32 bits. */
 const MAX_EFFECT_BYTES = 1024 * 1024 * 1024;
+/** The same with extended headers, where 64 bits would do: no answer to a request should take a server hours. */
+const MAX_EXTENDED_EFFECT_BYTES = 1024 * MAX_EFFECT_BYTES;
 
 export class RequestAdapter implements RequestOwner {
   /** Most bytes of one read or write command. */
   readonly maxTransferBytes: number;
-  readonly #connection: NbdConnection;
+  readonly #target: RequestTarget;
+  readonly #maxEffectBytes: number;
+  readonly #tellsAllocation: boolean;
   /** Zeroes to write, as many as were ever needed at once. */
   #zeroes = Buffer.alloc(0);
 
-  constructor(connection: NbdConnection) {
-    this.#connection = connection;
-    this.maxTransferBytes = Math.min(connection.export.maxBlockBytes, MAX_TRANSFER_BYTES);
+  constructor(target: RequestTarget) {
+    this.#target = target;
+    this.maxTransferBytes = Math.min(target.export.maxBlockBytes, MAX_TRANSFER_BYTES);
+    this.#maxEffectBytes = target.features.replies === 'extended' ? MAX_EXTENDED_EFFECT_BYTES : MAX_EFFECT_BYTES;
+    this.#tellsAllocation = tellsAllocation(target.features);
   }
 
   /** Serves a submitted request, which lies within the export, and completes it. */
   submit(request: BlockRequest): void {
-    const { export: info, canBlockStatus } = this.#connection;
+    const { export: info } = this.#target;
     if (request.changesData && info.readOnly) {
       request.complete(EPERM);
       return;
@@ -49,10 +57,10 @@ export class RequestAdapter implements RequestOwner {
         return;
       case 'write-zeroes':
         if (request.fastOnly && !info.canFastZero) request.complete(ENOTSUP);
-        else this.#change(request, info.canWriteZeroes ? MAX_EFFECT_BYTES : this.maxTransferBytes);
+        else this.#change(request, info.canWriteZeroes ? this.#maxEffectBytes : this.maxTransferBytes);
         return;
       case 'discard':
-        if (info.canTrim) this.#pass(request, MAX_EFFECT_BYTES);
+        if (info.canTrim) this.#pass(request, this.#maxEffectBytes);
         else request.complete(0);
         return;
       case 'cache':
@@ -60,12 +68,12 @@ export class RequestAdapter implements RequestOwner {
         else request.complete(0);
         return;
       case 'flush':
-        if (info.canFlush) this.#connection.submit(request);
+        if (info.canFlush) this.#target.submit(request);
         else request.complete(0);
         return;
       case 'block-status':
-        if (canBlockStatus) {
-          this.#pass(request, MAX_EFFECT_BYTES);
+        if (this.#tellsAllocation || request.context instanceof MetadataExtents) {
+          this.#pass(request, this.#maxEffectBytes);
         } else {
           request.extents?.append(request.length, 0);
           request.complete(0);
@@ -96,7 +104,7 @@ export class RequestAdapter implements RequestOwner {
   }
 
   #change(request: BlockRequest, maxBytes: number): void {
-    const { canFua, canWriteZeroes } = this.#connection.export;
+    const { canFua, canWriteZeroes } = this.#target.export;
     const lacksFua = request.fua && !canFua;
     const lacksZeroes = request.kind === 'write-zeroes' && !canWriteZeroes;
     if (lacksFua || lacksZeroes) this.#inPieces(request, maxBytes);
@@ -104,14 +112,15 @@ export class RequestAdapter implements RequestOwner {
   }
 
   #pass(request: BlockRequest, maxBytes: number): void {
-    if (request.length <= maxBytes) this.#connection.submit(request);
+    if (request.length <= maxBytes) this.#target.submit(request);
     else this.#inPieces(request, maxBytes);
   }
 
   #inPieces(request: BlockRequest, maxBytes: number): void {
-    const { canFua, canWriteZeroes } = this.#connection.export;
+    const { canFua, canWriteZeroes } = this.#target.export;
     const child = takeChildRequest(request, this);
     child.tag = maxBytes;
+    child.context = request.context;
     child.fua = request.fua && canFua;
     if (request.kind === 'write-zeroes' && !canWriteZeroes) {
       child.kind = 'write';
@@ -128,11 +137,11 @@ export class RequestAdapter implements RequestOwner {
     child.offset = offset;
     child.length = Math.min(child.tag, request.offset + request.length - offset);
     child.markSubmitted();
-    this.#connection.submit(child);
+    this.#target.submit(child);
   }
 
   #sendFlush(child: BlockRequest): void {
-    if (!this.#connection.export.canFlush) {
+    if (!this.#target.export.canFlush) {
       const request = child.parent as BlockRequest;
       releaseRequest(child);
       request.complete(0);
@@ -142,7 +151,7 @@ export class RequestAdapter implements RequestOwner {
     child.offset = 0;
     child.length = 0;
     child.markSubmitted();
-    this.#connection.submit(child);
+    this.#target.submit(child);
   }
 
   #zeroesOf(bytes: number): Buffer {

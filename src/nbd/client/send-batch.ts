@@ -14,12 +14,14 @@ import {
   NBD_CMD_FLAG_FAST_ZERO,
   NBD_CMD_FLAG_FUA,
   NBD_CMD_FLAG_NO_HOLE,
+  NBD_CMD_FLAG_PAYLOAD_LEN,
   NBD_CMD_FLUSH,
   NBD_CMD_READ,
   NBD_CMD_TRIM,
   NBD_CMD_WRITE,
   NBD_CMD_WRITE_ZEROES,
 } from '../protocol/constants.ts';
+import { EXTENDED_REQUEST_BYTES, encodeExtendedRequest } from '../protocol/extended-request.ts';
 import { encodeRequest, REQUEST_BYTES } from '../protocol/request.ts';
 import type { Slot } from './slot-table.ts';
 
@@ -40,6 +42,10 @@ const COMMANDS: Readonly<Record<RequestKind, number>> = {
 
 export class SendBatch {
   readonly #staging: Buffer;
+  readonly #encode: typeof encodeRequest;
+  readonly #headerBytes: number;
+  /** Flags of every command that carries data. */
+  readonly #payloadFlags: number;
   #used = 0;
   /** Where the staged bytes begin that are not in a piece yet. */
   #pieceStart = 0;
@@ -48,8 +54,11 @@ export class SendBatch {
   readonly #slabs: Slab[] = [];
 
   /** Takes up to `maxRequests` commands between two calls of `clear`, and one DISC. */
-  constructor(maxRequests: number) {
-    this.#staging = Buffer.allocUnsafeSlow((maxRequests + 1) * REQUEST_BYTES + COPY_BYTES);
+  constructor(maxRequests: number, extendedHeaders: boolean) {
+    this.#encode = extendedHeaders ? encodeExtendedRequest : encodeRequest;
+    this.#headerBytes = extendedHeaders ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES;
+    this.#payloadFlags = extendedHeaders ? NBD_CMD_FLAG_PAYLOAD_LEN : 0;
+    this.#staging = Buffer.allocUnsafeSlow((maxRequests + 1) * this.#headerBytes + COPY_BYTES);
   }
 
   get isEmpty(): boolean {
@@ -59,24 +68,16 @@ export class SendBatch {
   /** Adds the command for the request in `slot`. */
   add(slot: Slot, request: BlockRequest): void {
     const type = COMMANDS[request.kind];
-    encodeRequest(
-      this.#staging,
-      this.#used,
-      flagsOf(request),
-      type,
-      slot.generation,
-      slot.index,
-      request.offset,
-      request.length,
-    );
-    this.#used += REQUEST_BYTES;
+    const flags = type === NBD_CMD_WRITE ? flagsOf(request) | this.#payloadFlags : flagsOf(request);
+    this.#encode(this.#staging, this.#used, flags, type, slot.generation, slot.index, request.offset, request.length);
+    this.#used += this.#headerBytes;
     if (type === NBD_CMD_WRITE) this.#addPayload(request);
   }
 
   /** Adds the command that ends the connection. */
   addDisconnect(): void {
-    encodeRequest(this.#staging, this.#used, 0, NBD_CMD_DISC, 0, 0, 0, 0);
-    this.#used += REQUEST_BYTES;
+    this.#encode(this.#staging, this.#used, 0, NBD_CMD_DISC, 0, 0, 0, 0);
+    this.#used += this.#headerBytes;
   }
 
   /** What has to be sent, in order. The memory is in use until `clear`. */

@@ -22,8 +22,8 @@ export class Slot {
   errno = 0;
   /** Which bytes of a read have come. */
   readonly coverage: RangeCoverage = new RangeCoverage();
-  /** Bytes that the extents of a block-status cover; more than 0 once a status chunk has come. */
-  statusBytes = 0;
+  /** The metadata contexts whose status has come. */
+  readonly statusContexts: number[] = [];
 
   constructor(index: number) {
     this.index = index;
@@ -56,7 +56,7 @@ export class SlotTable {
     slot.request = request;
     slot.deadlineMs = deadlineMs;
     slot.errno = 0;
-    slot.statusBytes = 0;
+    slot.statusContexts.length = 0;
     slot.coverage.reset();
     return slot;
   }

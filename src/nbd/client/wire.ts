@@ -10,7 +10,10 @@ import type { Clock } from '../../base/clock.ts';
 import { deferred, withDeadline } from '../../base/deadline.ts';
 import { ENOENT, errnoOf } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
+import { connectTls } from '../tls/connect-tls.ts';
+import type { TlsCredentials } from '../tls/tls-credentials.ts';
 import { describeNbdAddress, type NbdAddress } from '../uri.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** Larger than a unix socket's buffer, so that a burst of replies is one callback. */
 const RECEIVE_BUFFER_BYTES = 512 * 1024;
@@ -29,7 +32,7 @@ export interface WireOwner {
 export class Wire {
   /** Who is told; the handshake first, then the connection. */
   owner: WireOwner;
-  readonly #socket: net.Socket;
+  #socket: net.Socket;
   #error: Error | null = null;
   /** Write callbacks to come of writes that the kernel took at once. */
   #settledCallbacks = 0;
@@ -37,6 +40,13 @@ export class Wire {
     if (this.#settledCallbacks > 0) this.#settledCallbacks -= 1;
     else if (!this.#socket.destroyed) this.owner.wireWritten();
   };
+
+  readonly #failed = (error: Error): void => {
+    this.#error = error;
+  };
+  // A server that has closed its side answers nothing more; waiting for our own writes to go out could take forever.
+  readonly #ended = (): void => this.destroy();
+  readonly #closed = (): void => this.owner.wireClosed(this.#error);
 
   private constructor(socketOptions: net.NetConnectOpts, owner: WireOwner) {
     this.owner = owner;
@@ -46,16 +56,17 @@ export class Wire {
       return true;
     };
     this.#socket = net.connect({ ...socketOptions, onread: { buffer, callback: received } });
-    this.#socket.on('error', error => {
-      this.#error = error;
-    });
-    // A server that has closed its side answers nothing more; waiting for our own writes to go out could take forever.
-    this.#socket.on('end', () => this.#socket.destroy());
-    this.#socket.on('close', () => this.owner.wireClosed(this.#error));
+    this.#socket.on('error', this.#failed).on('end', this.#ended).on('close', this.#closed);
   }
 
   /** Connects, or throws a ColobusError that says why not; `owner` is told of all that comes in. */
-  static async connect(address: NbdAddress, owner: WireOwner, timeoutMs: number, clock: Clock): Promise<Wire> {
+  static async connect(
+    address: NbdAddress,
+    owner: WireOwner,
+    timeoutMs: number,
+    clock: Clock,
+    signal?: AbortSignal,
+  ): Promise<Wire> {
     const wire = new Wire(socketOptions(address), owner);
     const connected = deferred<void>();
     const refused = (cause: Error): void => connected.reject(cannotConnect(address, cause));
@@ -63,13 +74,28 @@ export class Wire {
     wire.#socket.once('error', refused);
     try {
       const late = `The NBD server at ${describeNbdAddress(address)} did not accept the connection within ${timeoutMs} ms`;
-      await withDeadline(connected.promise, timeoutMs, clock, late);
+      await unlessAborted(withDeadline(connected.promise, timeoutMs, clock, late), signal);
       wire.#socket.off('error', refused);
       return wire;
     } catch (error) {
       wire.destroy();
       throw error;
     }
+  }
+
+  /**
+   * Encrypts all that follows; nothing may be under way. Throws where the server cannot prove who it is (see
+   * connectTls). Received bytes are then no longer read into the buffer of this wire, which TLS does not allow.
+   */
+  async startTls(credentials: TlsCredentials, hostname: string | null): Promise<void> {
+    const plain = this.#socket;
+    plain.off('end', this.#ended).off('close', this.#closed);
+    const encrypted = await connectTls(plain, credentials, hostname);
+    this.#socket = encrypted;
+    encrypted.on('error', this.#failed).on('end', this.#ended).on('close', this.#closed);
+    encrypted.on('data', (bytes: Buffer) => this.owner.wireReceived(bytes, bytes.length));
+    // It may have gone in the tick between.
+    if (encrypted.destroyed) this.#closed();
   }
 
   /** Sends a message of the handshake, of which nobody is told. */

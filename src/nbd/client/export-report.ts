@@ -1,0 +1,43 @@
+/** What a server says about its exports to somebody who does not open one. */
+
+import { ColobusError } from '../../base/errors.ts';
+import type { ListedExport } from '../protocol/list-reply.ts';
+import type { ExportInfo } from './export-info.ts';
+import { negotiateReplies, withHandshake } from './negotiate.ts';
+import { connectionOptions, type NbdClientOptions } from './open-target.ts';
+import type { SessionFeatures } from './session-features.ts';
+
+export type ExportReport = {
+  readonly protocol: SessionFeatures['protocol'];
+  readonly tls: boolean;
+  readonly replies: SessionFeatures['replies'];
+  readonly export: ExportInfo;
+  /** The metadata contexts that the server has for the export. */
+  readonly contexts: readonly string[];
+};
+
+/** The exports that the server of `options` tells of. */
+export async function listExports(options: NbdClientOptions): Promise<readonly ListedExport[]> {
+  return await withHandshake(await connectionOptions(options), async (handshake, wire) => {
+    if (!handshake.takesOptions) throw new ColobusError('The server is too old to list its exports');
+    const listed = await handshake.list();
+    handshake.abort();
+    wire.destroy();
+    return listed;
+  });
+}
+
+/** Asks about the export of `options`; opens and leaves it where the server is too old to answer otherwise. */
+export async function reportExport(options: NbdClientOptions): Promise<ExportReport> {
+  const given = await connectionOptions(options);
+  const { exportName = '', contexts } = given;
+  return await withHandshake(given, async (handshake, wire) => {
+    const replies = await negotiateReplies(handshake, given);
+    const names = replies === 'simple' ? [] : (contexts ?? (await handshake.listMetaContexts(exportName)));
+    const told = handshake.takesOptions ? await handshake.info(exportName) : null;
+    const info = told ?? (await handshake.enter(exportName));
+    if (told !== null) handshake.abort();
+    wire.destroy();
+    return { protocol: handshake.protocol, tls: given.tls !== undefined, replies, export: info, contexts: names };
+  });
+}
