@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { QmpError } from '../../src/monitor/protocol/qmp-error.ts';
 import { NbdClient } from '../../src/nbd/client/index.ts';
 import { ColobusPair } from '../support/colobus-pair.ts';
-import { DISK_BYTES, LOAD_BLOCKS, LoadedPair } from '../support/loaded-pair.ts';
+import { DISK_BYTES, LOAD_BLOCKS, LoadedPair, REQUEST_TIMEOUT_MS } from '../support/loaded-pair.ts';
 import { assertImageHolds, BLOCK_BYTES, sequencesIn, stamped } from '../support/stamped-image.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -219,6 +219,23 @@ test('a hold delays writes until it expires, and the resume after that is refuse
     await assert.rejects(pair.primary.qmp.execute('replication-resume', onPrimary), refusal(/checkpoint 1 .* expired/));
     await pair.checkpoint();
   });
+});
+
+test('a hold that is longer than a write may take delays writes and fails none', async () => {
+  await using loaded = await LoadedPair.start();
+  const onPrimary = { nodes: loaded.pair.roots, checkpoint: 1 };
+  const holdMs = 2 * REQUEST_TIMEOUT_MS;
+  await loaded.pair.primary.qmp.execute('replication-checkpoint-prepare', { ...onPrimary, 'timeout-ms': holdMs });
+  await loaded.completesInFlight();
+  await assert.rejects(loaded.pair.primary.qmp.execute('replication-resume', onPrimary), refusal(/expired/));
+  await loaded.acknowledges(100);
+  await loaded.stopLoads();
+  for (const { records } of loaded.loads) assert.ok(records.every(record => record.errno === 0));
+  await loaded.pair.checkpoint();
+  for (const report of await loaded.pair.primaryReports()) {
+    assert.equal(report.state, 'running');
+    assert.equal(report['dirty-bytes'], 0);
+  }
 });
 
 test('an unaligned end of the disk goes the whole way: write, view, checkpoint and take-over', async () => {

@@ -29,7 +29,7 @@ export class MirroredRequest implements RequestOwner {
   /** The piece on its way: zeroes travel in several. */
   pieceOffset = 0;
   pieceLength = 0;
-  /** When the piece arrived, for its deadline. */
+  /** When the piece arrived or its hold ended, for its deadline. */
   arrivedMs = 0;
   localErrno = 0;
   /** A remote copy does not have the piece. */

@@ -296,10 +296,6 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
       mirrored.answer(EIO);
       for (const admitted of this.#tracker.withdraw(mirrored)) this.#send(admitted);
     }
-    for (const mirrored of this.#held.filter(isLate)) {
-      mirrored.answer(EIO);
-      this.#held.splice(this.#held.indexOf(mirrored), 1);
-    }
   }
 
   /** A copy did not answer in time: forwarding ends if it is a remote one; the guest is answered in any case. */
@@ -412,11 +408,16 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     if (!this.#dirty.isEmpty) refuse(`${this.#dirty.dirtyBytes} bytes differ between the copies; resync first`);
   }
 
+  /** Lets the held writes go. Their deadline counts from here: the hold, which has one of its own, fails none. */
   #unhold(): void {
     this.#holding = false;
     const held = this.#held;
     this.#held = [];
-    for (const mirrored of held) if (this.#tracker.enter(mirrored)) this.#send(mirrored);
+    const nowMs = this.#clock.nowMs();
+    for (const mirrored of held) {
+      mirrored.arrivedMs = nowMs;
+      if (this.#tracker.enter(mirrored)) this.#send(mirrored);
+    }
   }
 }
 
