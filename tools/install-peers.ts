@@ -1,5 +1,5 @@
 /**
- * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd and fio from Debian.
+ * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd, nbd-server, GnuTLS and fio from Debian.
  *
  * Silent where they are. Where one is missing, root gets it installed; anybody else gets the one command to run.
  */
@@ -16,6 +16,8 @@ const PEERS: readonly Peer[] = [
   { debianPackage: 'nbdkit', isThere: () => onPath('nbdkit') },
   { debianPackage: 'libnbd-bin', isThere: () => ['nbdinfo', 'nbdcopy'].every(onPath) },
   { debianPackage: 'python3-libnbd', isThere: () => run('/usr/bin/python3', ['-c', 'import nbd'], 'ignore') },
+  { debianPackage: 'nbd-server', isThere: () => onPath('nbd-server') },
+  { debianPackage: 'gnutls-bin', isThere: () => ['certtool', 'psktool'].every(onPath) },
   { debianPackage: 'fio', isThere: () => onPath('fio') },
 ];
 
