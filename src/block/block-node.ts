@@ -25,6 +25,8 @@ export type NodeLimits = {
   readonly fastZeroes: boolean;
   /** Longest the node lets a write take before it fails it; no such promise where it is left out. */
   readonly requestTimeoutMs?: number;
+  /** It sends requests again when its link was lost and is back; no such thing where it is left out. */
+  readonly reconnects?: boolean;
 };
 
 export const DEFAULT_LIMITS: NodeLimits = {

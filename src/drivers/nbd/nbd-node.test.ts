@@ -134,9 +134,10 @@ for (const [what, options, told] of [
     { server: { type: 'inet', host: 'a', port: 65536 } },
     /'server.port': a port is a number from 1 to 65535/,
   ],
-  ['a wish to reconnect', { 'reconnect-delay': 5 }, /'reconnect-delay': only 0 is supported/],
+  ['a negative time to reconnect', { 'reconnect-delay': -1 }, /'reconnect-delay'/],
   ['an unknown option', { colour: 'red' }, /'colour' is unexpected/],
-  ['TLS, which is not there yet', { 'tls-creds': 'tls0' }, /'tls-creds' is unexpected/],
+  ['unknown credentials', { 'tls-creds': 'tls0' }, /No TLS credentials with id 'tls0'/],
+  ['a host for TLS without credentials', { 'tls-hostname': 'a' }, /'tls-hostname' is of use with 'tls-creds' only/],
   ['a timeout of 0', { 'request-timeout': 0 }, /'request-timeout'/],
 ] as const) {
   test(`${what} among the options is refused by name`, async () => {

@@ -4,32 +4,39 @@ import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import { BlockNode } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { Driver, OpenContext } from '../../block/driver.ts';
-import { NbdConnection } from '../../nbd/client/nbd-connection.ts';
+import { connectTarget } from '../../nbd/client/open-target.ts';
+import type { ReconnectOptions } from '../../nbd/client/reconnecting-target.ts';
 import { RequestAdapter } from '../../nbd/client/request-adapter.ts';
+import type { RequestTarget } from '../../nbd/client/request-target.ts';
+import type { TlsSession } from '../../nbd/client/tls-session.ts';
+import { expectEndpoint, isTlsCredentials } from '../../nbd/tls/tls-credentials.ts';
 import { formatNbdUri } from '../../nbd/uri.ts';
 import { type NbdOptions, nbdOptions } from './options.ts';
 
 export class NbdNode extends BlockNode {
-  readonly #connection: NbdConnection;
+  readonly #target: RequestTarget;
   readonly #adapter: RequestAdapter;
 
-  private constructor(connection: NbdConnection, adapter: RequestAdapter, options: NbdOptions, context: OpenContext) {
+  private constructor(target: RequestTarget, options: NbdOptions, context: OpenContext) {
+    const adapter = new RequestAdapter(target);
+    const reconnects = options['reconnect-delay'] > 0;
     super({
       name: context.nodeName,
       driver: 'nbd',
-      lengthBytes: connection.export.sizeBytes,
+      lengthBytes: target.export.sizeBytes,
       readOnly: context.readOnly,
       limits: {
-        requestAlignment: connection.export.minBlockBytes,
+        requestAlignment: target.export.minBlockBytes,
         maxTransferBytes: adapter.maxTransferBytes,
-        fastZeroes: connection.export.canFastZero,
-        requestTimeoutMs: options['request-timeout'],
+        fastZeroes: target.export.canFastZero,
+        requestTimeoutMs: longestRequestMs(options),
+        ...(reconnects ? { reconnects } : {}),
       },
-      filename: formatNbdUri({ address: options.server, exportName: options.export, tls: false }),
+      filename: formatNbdUri({ address: options.server, exportName: options.export, tls: target.features.tls }),
     });
-    this.#connection = connection;
+    this.#target = target;
     this.#adapter = adapter;
-    connection.onClose = error => {
+    target.onClose = error => {
       if (error === null) return;
       context.logger.warn({ node: this.name, error: error.message }, 'An NBD connection was lost');
       this.fail(error.message);
@@ -38,19 +45,19 @@ export class NbdNode extends BlockNode {
 
   /** Connects to the export. Throws, with nothing left open, where it cannot be had as the node is meant to be. */
   static async open(options: NbdOptions, context: OpenContext): Promise<NbdNode> {
-    const connection = await connect(options, context);
-    if (connection.export.readOnly && !context.readOnly) {
-      await connection.close();
+    const target = await connect(options, context);
+    if (target.export.readOnly && !context.readOnly) {
+      await target.close();
       throw new UsageError(
         `Node '${context.nodeName}': export '${options.export}' is read-only on its server; open the node with read-only=on`,
       );
     }
-    return new NbdNode(connection, new RequestAdapter(connection), options, context);
+    return new NbdNode(target, options, context);
   }
 
   /** Cuts the connection: requests in flight fail, and so do all later ones. */
   override abandon(reason: string): void {
-    this.#connection.abort(new ColobusError(`Node '${this.name}': ${reason}`));
+    this.#target.abort(new ColobusError(`Node '${this.name}': ${reason}`));
   }
 
   protected override perform(request: BlockRequest): void {
@@ -58,24 +65,61 @@ export class NbdNode extends BlockNode {
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connection.close();
+    await this.#target.close();
   }
 }
 
-async function connect(options: NbdOptions, context: OpenContext): Promise<NbdConnection> {
+async function connect(options: NbdOptions, context: OpenContext): Promise<RequestTarget> {
   try {
-    return await NbdConnection.open({
+    const tls = tlsSessionOf(options, context);
+    const connection = {
       address: options.server,
       exportName: options.export,
       openTimeoutMs: options['open-timeout'] * 1000,
       requestTimeoutMs: options['request-timeout'],
       flushTimeoutMs: options['flush-timeout'],
       clock: context.clock,
-    });
+      ...(tls === null ? {} : { tls }),
+    };
+    const reconnects = options['reconnect-delay'] > 0;
+    return await connectTarget(connection, 1, reconnects ? reconnectOptionsOf(options, context) : undefined);
   } catch (cause) {
     const message = `Node '${context.nodeName}': ${messageOf(cause)}`;
     throw cause instanceof UsageError ? new UsageError(message, { cause }) : new ColobusError(message, { cause });
   }
+}
+
+function tlsSessionOf(options: NbdOptions, context: OpenContext): TlsSession | null {
+  const { server, 'tls-creds': id, 'tls-hostname': hostname } = options;
+  if (id === undefined) {
+    if (hostname === undefined) return null;
+    throw new UsageError("'tls-hostname' is of use with 'tls-creds' only; name the credentials");
+  }
+  const credentials = context.findObject(id);
+  if (!isTlsCredentials(credentials)) {
+    throw new UsageError(`No TLS credentials with id '${id}'; add them with object-add first`);
+  }
+  expectEndpoint(credentials, 'client');
+  return { credentials, hostname: hostname ?? (server.kind === 'inet' ? server.host : null) };
+}
+
+/** As QEMU does it: requests wait for the delay, what was in flight is sent again, and attempts never end. */
+function reconnectOptionsOf(options: NbdOptions, context: OpenContext): ReconnectOptions {
+  return {
+    holdMs: options['reconnect-delay'] * 1000,
+    inFlight: 'replay',
+    onChange: failure => {
+      const node = context.nodeName;
+      if (failure === null) context.logger.info({ node }, 'An NBD connection is back');
+      else context.logger.warn({ node, error: failure.message }, 'An NBD connection was lost; connecting again');
+    },
+  };
+}
+
+/** From submit to completion: until the loss is noticed, until the connection is back, and until the second answer. */
+function longestRequestMs(options: NbdOptions): number {
+  const { 'request-timeout': requestMs, 'reconnect-delay': delaySeconds } = options;
+  return delaySeconds === 0 ? requestMs : 2 * requestMs + delaySeconds * 1000;
 }
 
 export const nbdDriver: Driver<NbdOptions> = {

@@ -37,7 +37,11 @@ const server = z
 export type NbdOptions = {
   readonly server: NbdAddress;
   readonly export: string;
-  /** Seconds; only 0 is taken. */
+  /** An object of kind tls-creds-x509 or tls-creds-psk for a client. */
+  readonly 'tls-creds'?: string | undefined;
+  /** Whom the server's certificate must name; the host of `server` unless given. */
+  readonly 'tls-hostname'?: string | undefined;
+  /** Seconds for which requests wait for a lost connection to come back; 0 never connects again. */
   readonly 'reconnect-delay': number;
   /** Seconds for connecting and the handshake. */
   readonly 'open-timeout': number;
@@ -48,23 +52,16 @@ export type NbdOptions = {
 };
 
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const seconds = z.int().max(MAX_TIMEOUT_MS / 1000);
 const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
 
 export const nbdOptions: z.ZodType<NbdOptions> = z.strictObject({
   server,
   export: z.string().max(NBD_MAX_STRING_BYTES).default(''),
-  'reconnect-delay': z
-    .int()
-    .refine(
-      seconds => seconds === 0,
-      'only 0 is supported: a lost connection stays lost until the node is opened again',
-    )
-    .default(0),
-  'open-timeout': z
-    .int()
-    .min(1)
-    .max(MAX_TIMEOUT_MS / 1000)
-    .default(10),
+  'tls-creds': z.string().min(1).optional(),
+  'tls-hostname': z.string().min(1).optional(),
+  'reconnect-delay': seconds.min(0).default(0),
+  'open-timeout': seconds.min(1).default(10),
   'request-timeout': timeoutMs.default(5000),
   'flush-timeout': timeoutMs.default(30_000),
 });

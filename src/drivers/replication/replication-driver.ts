@@ -3,6 +3,7 @@
 import { UsageError } from '../../base/errors.ts';
 import type { BlockEdge } from '../../block/block-edge.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
+import type { BlockNode } from '../../block/block-node.ts';
 import type { Driver } from '../../block/driver.ts';
 import { type ReplicationOptions, replicationOptions } from './options.ts';
 import { ReplicationNode } from './replication-node.ts';
@@ -18,7 +19,10 @@ export const replicationDriver: Driver<ReplicationOptions> = {
         await context.attach(`children.${index}`, reference, context.readOnly ? READ_SHARED : WRITE_EXCLUSIVE),
       );
     }
-    for (const edge of edges) requireEqualLengths(edges[0] as BlockEdge, edge);
+    for (const edge of edges) {
+      requireEqualLengths(edges[0] as BlockEdge, edge);
+      refuseReconnecting(edge.node);
+    }
     return new ReplicationNode({
       name: context.nodeName,
       readOnly: context.readOnly,
@@ -36,4 +40,14 @@ function requireEqualLengths(local: BlockEdge, other: BlockEdge): void {
     `Node '${other.node.name}' has ${other.node.lengthBytes} bytes and node '${local.node.name}' has ` +
       `${local.node.lengthBytes}; the copies of a disk must be of one size`,
   );
+}
+
+/** A link that comes back by itself would hide the writes that the copy missed, or repeat one behind a later one. */
+function refuseReconnecting(node: BlockNode): void {
+  if (node.limits.reconnects === true) {
+    throw new UsageError(
+      `Node '${node.name}' connects again by itself, which a copy of a replicated disk must not; set its reconnect-delay to 0`,
+    );
+  }
+  for (const edge of node.children.values()) refuseReconnecting(edge.node);
 }

@@ -1,9 +1,12 @@
 /** What a server says about its exports to somebody who does not open one. */
 
+import { systemClock } from '../../base/clock.ts';
 import { ColobusError } from '../../base/errors.ts';
+import { NBD_CMD_DISC } from '../protocol/constants.ts';
 import type { ListedExport } from '../protocol/list-reply.ts';
+import { encodeRequest, REQUEST_BYTES } from '../protocol/request.ts';
 import type { ExportInfo } from './export-info.ts';
-import { negotiateReplies, withHandshake } from './negotiate.ts';
+import { negotiateReplies, takeLeave, withHandshake } from './negotiate.ts';
 import { connectionOptions, type NbdClientOptions } from './open-target.ts';
 import type { SessionFeatures } from './session-features.ts';
 
@@ -18,10 +21,11 @@ export type ExportReport = {
 
 /** The exports that the server of `options` tells of. */
 export async function listExports(options: NbdClientOptions): Promise<readonly ListedExport[]> {
-  return await withHandshake(await connectionOptions(options), async (handshake, wire) => {
+  const given = await connectionOptions(options);
+  return await withHandshake(given, async (handshake, wire) => {
     if (!handshake.takesOptions) throw new ColobusError('The server is too old to list its exports');
     const listed = await handshake.list();
-    handshake.abort();
+    await takeLeave(handshake, given.clock ?? systemClock);
     wire.destroy();
     return listed;
   });
@@ -36,8 +40,15 @@ export async function reportExport(options: NbdClientOptions): Promise<ExportRep
     const names = replies === 'simple' ? [] : (contexts ?? (await handshake.listMetaContexts(exportName)));
     const told = handshake.takesOptions ? await handshake.info(exportName) : null;
     const info = told ?? (await handshake.enter(exportName));
-    if (told !== null) handshake.abort();
+    if (told !== null) await takeLeave(handshake, given.clock ?? systemClock);
+    else wire.send(disconnectRequest());
     wire.destroy();
     return { protocol: handshake.protocol, tls: given.tls !== undefined, replies, export: info, contexts: names };
   });
+}
+
+function disconnectRequest(): Buffer {
+  const request = Buffer.alloc(REQUEST_BYTES);
+  encodeRequest(request, 0, 0, NBD_CMD_DISC, 0, 0, 0, 0);
+  return request;
 }

@@ -237,9 +237,11 @@ export class Handshake {
     return listed;
   }
 
-  /** Tells the server that this connection ends here. */
-  abort(): void {
-    this.#wire.send(encodeOption(NBD_OPT_ABORT, NO_DATA));
+  /** Tells the server that this connection ends here, and waits until it knows; old servers close without a word. */
+  async abort(): Promise<void> {
+    await this.#isGranted(NBD_OPT_ABORT, NO_DATA, reply => {
+      throw unexpected(reply, 'NBD_OPT_ABORT');
+    }).catch(() => {});
   }
 
   async #infoOf(option: number, exportName: string): Promise<ExportInfo> {

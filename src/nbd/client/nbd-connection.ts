@@ -61,6 +61,8 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
   readonly #closed = deferred<void>();
   #state: 'running' | 'closing' | 'closed' = 'running';
   #failure: ColobusError | null = null;
+  /** Why the client takes its leave, where it does so because the server shuts down. */
+  #farewell: ColobusError | null = null;
   #timer: Timer | null = null;
   #nextCheckMs = 0;
   #wasExcused = false;
@@ -160,7 +162,15 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
     const next = this.#queue.length > 0 ? this.#queue.shift() : undefined;
     if (next !== undefined) this.#sender.send(this.#slots.take(next.request, next.deadlineMs), next.request);
     request.complete(errno);
+    if (errno === ESHUTDOWN && this.#state === 'running') this.#takeLeave();
     if (this.#state === 'closing' && this.inFlight === 0) this.#idle.resolve();
+  }
+
+  /** The server shuts down, and a client is then to say goodbye (NBD proto.md, Terminating the transmission phase). */
+  #takeLeave(): void {
+    const message = `The NBD server at ${this.#peer} is shutting down; connect again later`;
+    this.#farewell = new ColobusError(message, { errno: ESHUTDOWN });
+    void this.close();
   }
 
   async #disconnect(): Promise<void> {
@@ -168,7 +178,7 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
     try {
       await withDeadline(this.#closed.promise, DISCONNECT_TIMEOUT_MS, this.#clock, 'The server did not close');
     } catch {
-      this.#end(null);
+      this.#end(this.#farewell);
     }
   }
 
@@ -200,7 +210,7 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
 
   /** Ends the connection because of `error`; or in peace, where it was being closed and nothing is in flight. */
   #lose(error: ColobusError, nowMs = Number.NEGATIVE_INFINITY): void {
-    this.#end(this.#state === 'closing' && this.inFlight === 0 ? null : error, nowMs);
+    this.#end(this.#state === 'closing' && this.inFlight === 0 ? this.#farewell : error, nowMs);
   }
 
   /** Ends the connection once; requests whose deadline is not after `nowMs` complete with ETIMEDOUT. */

@@ -9,12 +9,15 @@ import { describeNbdAddress, type NbdAddress } from '../uri.ts';
 import type { ExportInfo } from './export-info.ts';
 import { Handshake } from './handshake.ts';
 import { HandshakeReader } from './handshake-reader.ts';
+import { OptionRefused } from './option-refused.ts';
 import type { ReplyFormat, SessionFeatures } from './session-features.ts';
 import type { TlsSession } from './tls-session.ts';
 import { unlessAborted } from './unless-aborted.ts';
 import { Wire, type WireOwner } from './wire.ts';
 
 export const DEFAULT_OPEN_TIMEOUT_MS = 10_000;
+/** How long a server has to answer a goodbye. */
+const LEAVE_TIMEOUT_MS = 1000;
 
 export type OpenOptions = {
   readonly address: NbdAddress;
@@ -85,8 +88,8 @@ export async function withHandshake<T>(
   options.signal?.throwIfAborted();
   const wire = await Wire.connect(options.address, reader, timeoutMs, clock, options.signal);
   const late = `The NBD server at ${describeNbdAddress(options.address)} did not finish the handshake within ${timeoutMs} ms`;
+  const handshake = new Handshake(wire, reader);
   const run = async (): Promise<T> => {
-    const handshake = new Handshake(wire, reader);
     await handshake.greet();
     if (options.tls !== undefined) await handshake.startTls(options.tls.credentials, options.tls.hostname);
     return await use(handshake, wire, reader);
@@ -95,8 +98,14 @@ export async function withHandshake<T>(
   try {
     return await unlessAborted(withDeadline(run(), remainingMs, clock, late), options.signal);
   } catch (error) {
+    if (error instanceof OptionRefused) await takeLeave(handshake, clock);
     reader.fail(new ColobusError(late, { errno: ETIMEDOUT }));
     wire.destroy();
     throw error;
   }
+}
+
+/** Ends the options in the way that the server expects; one that does not answer is not waited for. */
+export async function takeLeave(handshake: Handshake, clock: Clock): Promise<void> {
+  await withDeadline(handshake.abort(), LEAVE_TIMEOUT_MS, clock, 'The server does not let go').catch(() => {});
 }

@@ -37,13 +37,21 @@ export async function connectionOptions(options: NbdClientOptions): Promise<NbdC
 
 /** Throws, with nothing left open, where the server cannot be reached or does not give the export. */
 export async function openTarget(options: NbdClientOptions): Promise<RequestTarget> {
-  const { connections = 1, reconnect, clock } = options;
-  const given = await connectionOptions(options);
-  if (reconnect === undefined) return await ConnectionGroup.open(given, connections);
+  return await connectTarget(await connectionOptions(options), options.connections, options.reconnect);
+}
+
+/** `openTarget` with the files for TLS loaded: up to `connections` connections, which come back as `reconnect` says. */
+export async function connectTarget(
+  options: NbdConnectionOptions,
+  connections = 1,
+  reconnect?: ReconnectOptions,
+): Promise<RequestTarget> {
+  if (reconnect === undefined) return await ConnectionGroup.open(options, connections);
   checkReconnect(reconnect);
-  const first = await ConnectionGroup.open(given, connections);
-  const open = (signal: AbortSignal): Promise<RequestTarget> => ConnectionGroup.open({ ...given, signal }, connections);
-  return new ReconnectingTarget(first, open, reconnect, clock);
+  const first = await ConnectionGroup.open(options, connections);
+  const open = (signal: AbortSignal): Promise<RequestTarget> =>
+    ConnectionGroup.open({ ...options, signal }, connections);
+  return new ReconnectingTarget(first, open, reconnect, options.clock);
 }
 
 function checkReconnect(options: ReconnectOptions): void {

@@ -36,6 +36,8 @@ export type ReconnectOptions = {
   readonly firstPauseMs?: number;
   /** The longest pause; 5000 unless given. */
   readonly maxPauseMs?: number;
+  /** Told of each loss, with the reason, and of each return, with null. */
+  readonly onChange?: (failure: ColobusError | null) => void;
 };
 
 /** Makes a connection, until the signal says that it is no longer wanted. */
@@ -61,6 +63,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
   readonly #holdMs: number;
   readonly #firstPauseMs: number;
   readonly #maxPauseMs: number;
+  readonly #onChange: (failure: ColobusError | null) => void;
   #target: RequestTarget;
   #state: 'connected' | 'waiting' | 'down' | 'ended' = 'connected';
   #isClosing = false;
@@ -91,6 +94,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     this.#holdMs = options.holdMs ?? DEFAULT_HOLD_MS;
     this.#firstPauseMs = options.firstPauseMs ?? DEFAULT_FIRST_PAUSE_MS;
     this.#maxPauseMs = options.maxPauseMs ?? DEFAULT_MAX_PAUSE_MS;
+    this.#onChange = options.onChange ?? (() => {});
     this.#target = first;
     this.export = first.export;
     this.features = first.features;
@@ -240,6 +244,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     const hasLasted = this.#clock.nowMs() - this.#connectedAtMs > this.#maxPauseMs;
     if (hasLasted) this.#pauseMs = 0;
     this.#attemptLater();
+    this.#onChange(error);
   }
 
   #attemptLater(): void {
@@ -275,6 +280,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     this.#connectedAtMs = this.#clock.nowMs();
     this.#state = 'connected';
     this.#adopt(target);
+    this.#onChange(null);
     for (const child of this.#takeHeld()) this.#send(child);
   }
 

@@ -225,7 +225,6 @@ for (const [what, kind, structured, reply, rule] of [
   ['a simple reply to a structured read', 'read', true, simple(0, content), /simple reply to a read/],
   ['a simple error to a structured read', 'read', true, simple(5), /simple reply to a read/],
   ['a simple reply to a block status', 'block-status', true, simple(), /simple reply to a block-status/],
-  ['unknown chunk flags', 'write', true, chunk(NONE, nothing, true, 3), /unknown flags/],
   ['an unknown chunk type', 'write', true, chunk(4, nothing), /unknown type 4/],
   ['an empty chunk that is not the last', 'write', true, chunk(NONE, nothing, false), /not the last/],
   ['an empty chunk with payload', 'write', true, chunk(NONE, content), /length 64 of an empty chunk/],

@@ -192,9 +192,8 @@ export class ReplyParser {
     else decodeStructuredReply(source, at, chunk);
     const slot = this.#find(chunk.cookieHigh, chunk.cookieLow);
     this.#slot = slot;
-    if ((chunk.flags & ~NBD_REPLY_FLAG_DONE) !== 0) {
-      throw new ProtocolError(`A chunk of the server has unknown flags 0x${chunk.flags.toString(16)}`);
-    }
+    // Flags of tomorrow are to be ignored.
+    chunk.flags &= NBD_REPLY_FLAG_DONE;
     const request = requestOf(slot);
     if (isExtended && chunk.offset !== request.offset) {
       throw new ProtocolError(`An extended reply names the offset ${chunk.offset}, its request ${request.offset}`);
@@ -220,12 +219,13 @@ export class ReplyParser {
         return;
       case NBD_REPLY_TYPE_BLOCK_STATUS:
       case NBD_REPLY_TYPE_BLOCK_STATUS_EXT:
-        if (isExtended !== (chunk.type === NBD_REPLY_TYPE_BLOCK_STATUS_EXT)) {
+        // With extended headers a server may use either kind.
+        if (!isExtended && this.#hasWideExtents()) {
           throw new ProtocolError(`The server sent a status chunk of type ${chunk.type}, which was not negotiated`);
         }
         requireKind(request, 'block-status', 'status');
         this.#requireLength('a status chunk', isExtentCount(this.#extentsOfChunk()));
-        this.#expect('context', isExtended ? BLOCK_STATUS_EXT_BYTES : BLOCK_STATUS_BYTES);
+        this.#expect('context', this.#hasWideExtents() ? BLOCK_STATUS_EXT_BYTES : BLOCK_STATUS_BYTES);
         return;
       default:
         if ((chunk.type & NBD_REPLY_TYPE_ERROR_BIT) === 0) {
@@ -250,18 +250,18 @@ export class ReplyParser {
 
   #parseContext(source: Buffer, at: number): void {
     const extents = this.#extentsOfChunk();
-    const isExtended = this.#format === 'extended';
-    const announced = isExtended ? source.readUInt32BE(at + 4) : 0;
+    const isWide = this.#hasWideExtents();
+    const announced = isWide ? source.readUInt32BE(at + 4) : 0;
     if (announced !== 0 && announced !== extents) {
       throw new ProtocolError(`A status chunk announces ${announced} extents and has ${extents}`);
     }
     this.#status.begin(this.#slot as Slot, source.readUInt32BE(at), extents);
-    this.#expect('extent', isExtended ? EXTENT_EXT_BYTES : EXTENT_BYTES);
+    this.#expect('extent', isWide ? EXTENT_EXT_BYTES : EXTENT_BYTES);
   }
 
   #parseExtent(source: Buffer, at: number): void {
     let isLast: boolean;
-    if (this.#format === 'extended') {
+    if (this.#hasWideExtents()) {
       isLast = this.#status.take(readUint64(source, at), readUint64(source, at + 8), source.readUInt32BE(at + 12));
     } else {
       const flags = source.readUInt32BE(at + 4);
@@ -270,9 +270,14 @@ export class ReplyParser {
     if (isLast) this.#endChunk();
   }
 
+  /** True where the extents of the present status chunk have 64 bits. */
+  #hasWideExtents(): boolean {
+    return this.#chunk.type === NBD_REPLY_TYPE_BLOCK_STATUS_EXT;
+  }
+
   /** How many extents the length of the present status chunk has room for; perhaps no whole number. */
   #extentsOfChunk(): number {
-    return this.#format === 'extended'
+    return this.#hasWideExtents()
       ? (this.#chunk.length - BLOCK_STATUS_EXT_BYTES) / EXTENT_EXT_BYTES
       : (this.#chunk.length - BLOCK_STATUS_BYTES) / EXTENT_BYTES;
   }

@@ -16,11 +16,6 @@ import {
 } from '../../block/block-request.ts';
 import { ExtentList } from '../../block/extent-list.ts';
 import {
-  BLOCK_STATUS_QUERY_BYTES,
-  type BlockStatusQuery,
-  decodeBlockStatusQuery,
-} from '../protocol/block-status-ext.ts';
-import {
   NBD_CMD_BLOCK_STATUS,
   NBD_CMD_DISC,
   NBD_CMD_FLAG_DF,
@@ -43,6 +38,7 @@ import { blankReplyAddress, ReplyEncoder } from './reply-encoder.ts';
 import type { ReplyQueue } from './reply-queue.ts';
 import { type Refusal, RequestCheck } from './request-check.ts';
 import { COMPACT_FRAMING, EXTENDED_FRAMING, type RequestFraming } from './request-framing.ts';
+import { maxQueryBytes, type SelectedContext, statusQueryOf } from './status-query.ts';
 
 /** The connection, as its transmission phase sees it. */
 export interface TransmissionHost {
@@ -61,9 +57,6 @@ const KINDS: readonly RequestKind[] = [
   'write-zeroes',
   'block-status',
 ];
-
-/** A context that the client selected, by the id it was given. */
-type SelectedContext = { readonly id: number; readonly context: ExportContext };
 
 /** Where the offset is in the header of a command. */
 const OFFSET_AT = 16;
@@ -208,24 +201,21 @@ export class Transmission implements RequestOwner {
     const receive = this.#receive;
     const header = this.#header;
     const { headerBytes } = this.#framing;
-    if (payloadBytes > BLOCK_STATUS_QUERY_BYTES + 4 * this.#contexts.length) {
-      return this.#refuse(BAD_QUERY, payloadBytes);
-    }
+    if (payloadBytes > maxQueryBytes(this.#contexts)) return this.#refuse(BAD_QUERY, payloadBytes);
     if (receive.available < headerBytes + payloadBytes) {
       receive.expect(headerBytes + payloadBytes);
       return false;
     }
     const payloadAt = receive.start + headerBytes;
-    const query = statusQueryOf(receive.bytes.subarray(payloadAt, payloadAt + payloadBytes));
-    const contexts = this.#contexts.filter(({ id }) => query?.contextIds.includes(id));
-    if (query === null || contexts.length !== query.contextIds.length) return this.#refuse(BAD_QUERY, payloadBytes);
+    const query = statusQueryOf(receive.bytes.subarray(payloadAt, payloadAt + payloadBytes), this.#contexts);
+    if (query === null) return this.#refuse(BAD_QUERY, payloadBytes);
     header.length = query.length;
     header.flags &= ~NBD_CMD_FLAG_PAYLOAD_LEN;
     const refusal = this.#check.refusalOf(header);
     if (refusal !== null) return this.#refuse(refusal, payloadBytes);
     receive.take(headerBytes + payloadBytes);
     if (header.length === 0) this.#encoder.success(this.#commandAddress, NBD_CMD_BLOCK_STATUS);
-    else this.#submit(payloadAt, contexts);
+    else this.#submit(payloadAt, query.contexts);
     return true;
   }
 
@@ -394,16 +384,6 @@ export class Transmission implements RequestOwner {
   #freeSlot(slot: number): void {
     this.#inFlight -= 1;
     this.#freeSlots[this.#inFlight] = slot;
-  }
-}
-
-/** What the payload of a BLOCK_STATUS asks for, or null where it is not one. */
-function statusQueryOf(payload: Buffer): BlockStatusQuery | null {
-  try {
-    return decodeBlockStatusQuery(payload);
-  } catch (error) {
-    if (error instanceof ProtocolError) return null;
-    throw error;
   }
 }
 
