@@ -97,6 +97,21 @@ test('image checkpoint is the view: the disks at the checkpoint, and what the st
   await assertStandbyWritesToDisk(loaded);
 });
 
+test('an old primary that was frozen and wakes up after the take-over changes nothing', async () => {
+  await using loaded = await LoadedPair.start();
+  const frozenMs = performance.now();
+  await loaded.pair.primary.kill('SIGSTOP');
+  await loaded.pair.failOver('latest');
+  const taken = await secondaryImages(loaded);
+  await loaded.pair.primary.kill('SIGCONT');
+  await loaded.degraded();
+  await loaded.acknowledges(100);
+  await loaded.stopLoads();
+  assert.deepEqual(await secondaryImages(loaded), taken);
+  await loaded.assertPrimaryHoldsAll();
+  await loaded.assertSecondaryStoppedAt({ strikeMs: frozenMs, endedMs: Number.POSITIVE_INFINITY });
+});
+
 test('with on-remote-error=report the writes of the old primary fail', async () => {
   await using loaded = await LoadedPair.start({ replication: { 'on-remote-error': 'report' } });
   const startMs = performance.now();

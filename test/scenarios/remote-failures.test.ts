@@ -10,7 +10,15 @@ import { test } from 'node:test';
 import { EIO, ENOSPC } from '../../src/base/errno.ts';
 import { NbdClient } from '../../src/nbd/client/index.ts';
 import { limitFileSize } from '../support/file-size-limit.ts';
-import { type Degradation, type Fault, faultyDisk, LoadedPair, TRAP_BLOCK, trapRule } from '../support/loaded-pair.ts';
+import {
+  type Degradation,
+  type Fault,
+  faultyDisk,
+  LoadedPair,
+  REQUEST_TIMEOUT_MS,
+  TRAP_BLOCK,
+  trapRule,
+} from '../support/loaded-pair.ts';
 import { MonitorProbe } from '../support/monitor-probe.ts';
 import { BLOCK_BYTES } from '../support/stamped-image.ts';
 
@@ -127,4 +135,32 @@ test('with on-remote-error=report nothing is acknowledged from the first failed 
   await loaded.assertPrimaryHoldsAll();
   await loaded.assertSecondaryStoppedAt({ strikeMs: Number.POSITIVE_INFINITY, endedMs });
   await loaded.assertRefusesCheckpoint('root0');
+});
+
+test('with on-remote-error=report a frozen secondary fails writes by the deadline', async () => {
+  await using loaded = await LoadedPair.start({ replication: { 'on-remote-error': 'report' } });
+  await loaded.pair.secondary.kill('SIGSTOP');
+  await loaded.degraded();
+  const endedMs = performance.now();
+  await Promise.all(loaded.loads.map(load => load.fails(100)));
+  await loaded.stopLoads();
+  loaded.assertCompleted([0, EIO]);
+  await loaded.pair.secondary.kill('SIGCONT');
+  await loaded.pair.failOver('latest');
+  await loaded.assertPrimaryHoldsAll();
+  await loaded.assertSecondaryStoppedAt({ strikeMs: Number.POSITIVE_INFINITY, endedMs });
+});
+
+test('a checkpoint that meets a frozen secondary is refused in time and delays no write for longer', async () => {
+  await using loaded = await LoadedPair.start();
+  const startMs = performance.now();
+  await loaded.pair.secondary.kill('SIGSTOP');
+  const onPrimary = { nodes: loaded.pair.roots, checkpoint: 1 };
+  await assert.rejects(loaded.pair.primary.qmp.execute('replication-checkpoint-prepare', onPrimary), /'root[01]'/);
+  assert.ok(performance.now() - startMs < REQUEST_TIMEOUT_MS + 500);
+  await loaded.degraded();
+  await loaded.acknowledges(100);
+  await loaded.stopLoads();
+  await loaded.assertPrimaryHoldsAll();
+  for (const { records } of loaded.loads) assert.ok(records.every(record => record.errno === 0));
 });
