@@ -98,7 +98,7 @@ describe('an image that somebody else writes', () => {
   it('in qemu-nbd: refused', async () => {
     const options = ['-f', 'raw', '-t', '-k', folder.file('holder.sock'), '--pid-file', folder.file('holder.pid')];
     await using holder = Program.start('qemu-nbd', [...options, folder.file('disk.img')]);
-    await holder.created(folder.file('holder.pid'));
+    await holder.created(folder.file('holder.pid'), `${holder.pid}\n`);
     await assertBothRefuse('disk.img', ...IN_USE);
   });
 

@@ -108,7 +108,7 @@ describe('the monitor', () => {
       folder.file('qemu.pid'),
     ];
     await using qemu = Program.start('qemu-storage-daemon', args);
-    await qemu.created(folder.file('qemu.pid'));
+    await qemu.created(folder.file('qemu.pid'), `${qemu.pid}\n`);
     assert.deepEqual(await play(daemon.monitorPath, folder.path), await play(path, folder.path));
   });
 

@@ -68,12 +68,12 @@ export class Program implements AsyncDisposable {
     return await Promise.race([line, this.#endedEarly()]);
   }
 
-  /** Resolves when the file at `path` is there, with `content` if given; throws with its stderr where it ends before. */
-  async created(path: string, content?: string): Promise<void> {
+  /** Resolves when the file at `path` holds `content` and no less; throws with its stderr where it ends before. */
+  async created(path: string, content: string): Promise<void> {
     const created = new Promise<void>(resolve => {
       const watcher = watch(dirname(path), () => look());
       const look = (): void => {
-        if (!existsSync(path) || (content !== undefined && readFileSync(path, 'utf8') !== content)) return;
+        if (!existsSync(path) || readFileSync(path, 'utf8') !== content) return;
         watcher.close();
         resolve();
       };
