@@ -39,27 +39,32 @@ export class Slab {
   }
 }
 
+/** Gives memory of so many bytes, with any content. */
+export type Allocate = (bytes: number) => Buffer;
+
 /** Slabs of one size, kept for reuse up to `maxFree`. */
 export class BufferPool {
   readonly slabBytes: number;
   readonly #maxFree: number;
+  readonly #allocate: Allocate;
   readonly #free: Slab[] = [];
 
-  constructor(slabBytes: number, maxFree: number) {
+  constructor(slabBytes: number, maxFree: number, allocate: Allocate = Buffer.allocUnsafeSlow) {
     this.slabBytes = slabBytes;
     this.#maxFree = maxFree;
+    this.#allocate = allocate;
   }
 
   take(): Slab {
     const slab = this.#free.pop();
-    if (slab === undefined) return new Slab(Buffer.allocUnsafeSlow(this.slabBytes), this);
+    if (slab === undefined) return new Slab(this.#allocate(this.slabBytes), this);
     slab.revive();
     return slab;
   }
 
   /** A slab of another size, for a payload larger than this pool's; it is not kept. */
   takeOversized(bytes: number): Slab {
-    return new Slab(Buffer.allocUnsafeSlow(bytes), null);
+    return new Slab(this.#allocate(bytes), null);
   }
 
   recycle(slab: Slab): void {

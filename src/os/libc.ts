@@ -29,6 +29,15 @@ export const ioctl: NativeCall<[fd: number, request: number, argument: Buffer]> 
   'int ioctl(int fd, unsigned long request, void *argument)',
 );
 
+const memmove: KoffiFunc<(target: Buffer, source: Buffer, bytes: number) => number> = library.func(
+  'uint64_t memmove(void *target, const void *source, size_t bytes)',
+);
+
+/** Where the memory of `buffer` begins: memmove returns its target. Below 2^48, so exact as a number. */
+export function addressOf(buffer: Buffer): number {
+  return Number(memmove(buffer, buffer, 0));
+}
+
 /** Why the last call on this thread failed. For a call in the pool it is right only inside its callback. */
 export function lastErrno(): number {
   return koffi.errno();

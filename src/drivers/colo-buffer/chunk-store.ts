@@ -5,6 +5,7 @@
  * part in it.
  */
 
+import { allocateAligned } from '../../os/aligned-memory.ts';
 import type { SlabSource } from './slot-allocator.ts';
 
 const SLAB_BYTES = 1024 * 1024;
@@ -24,7 +25,7 @@ export class ChunkStore implements SlabSource {
   takeSlab(): number {
     const free = this.#free.pop();
     if (free !== undefined) return free;
-    this.#slabs.push(Buffer.allocUnsafeSlow(this.slotsPerSlab * this.granularity));
+    this.#slabs.push(allocateAligned(this.slotsPerSlab * this.granularity));
     return this.#slabs.length - 1;
   }
 

@@ -10,6 +10,7 @@ import type { Clock } from '../../base/clock.ts';
 import { deferred, withDeadline } from '../../base/deadline.ts';
 import { ENOENT, errnoOf } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
+import { allocateAligned } from '../../os/aligned-memory.ts';
 import { connectTls } from '../tls/connect-tls.ts';
 import type { TlsCredentials } from '../tls/tls-credentials.ts';
 import { describeNbdAddress, type NbdAddress } from '../uri.ts';
@@ -50,7 +51,7 @@ export class Wire {
 
   private constructor(socketOptions: net.NetConnectOpts, owner: WireOwner) {
     this.owner = owner;
-    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES);
+    const buffer = allocateAligned(RECEIVE_BUFFER_BYTES);
     const received = (length: number): boolean => {
       this.owner.wireReceived(buffer, length);
       return true;

@@ -4,14 +4,21 @@
  * The socket reads straight into `room()`; the parser looks at `bytes` from `start` to `end` and takes what it has
  * understood. A payload that lies whole in the slab is used in place: whoever needs it longer retains the slab. A
  * message too long for the rest of the slab moves, with what has come of it, into a slab that holds it.
+ *
+ * Reads land at aligned addresses where that can be had (see os/aligned-memory.ts): the payload behind the first header
+ * of a read, and the rest of a message that came in part. Large messages are read one at a time for that.
  */
 
 import type { Slab } from '../../base/buffer-pool.ts';
-import { REQUEST_BYTES } from '../protocol/request.ts';
-import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
+import { ALIGNMENT_BYTES, alignUp } from '../../os/aligned-memory.ts';
+import { LARGE_SLAB_BYTES, SLAB_BYTES, takeSlab } from './payload-slabs.ts';
 
 /** With less room than this at its end a slab is left to the requests that still use it. */
 const MIN_ROOM_BYTES = 64 * 1024;
+/** From this size on a message is worth a read of its own. */
+const LARGE_MESSAGE_BYTES = 16 * 1024;
+/** So much of a message that came in part is moved to have the rest of it land aligned. */
+const MAX_SHIFTED_BYTES = 4096;
 
 export class ReceiveBuffer {
   #slab: Slab = takeSlab(SLAB_BYTES);
@@ -19,8 +26,16 @@ export class ReceiveBuffer {
   #end = 0;
   /** Bytes that the message at `start` has in all, where the parser waits for the rest of it; else 0. */
   #wanted = 0;
+  /** Bytes of the last message: the next is often like it. */
+  #lastBytes = 0;
+  #headerBytes = 0;
   /** Where the next read lands while unparsed bytes fill the slab to its end. */
   #landing: Slab | null = null;
+
+  /** What comes from now on are messages with a header of this size, mostly sent apart from the payload behind it. */
+  alignBehindHeaders(headerBytes: number): void {
+    this.#headerBytes = headerBytes;
+  }
 
   get slab(): Slab {
     return this.#slab;
@@ -43,6 +58,7 @@ export class ReceiveBuffer {
   take(bytes: number): void {
     this.#start += bytes;
     this.#wanted = 0;
+    this.#lastBytes = bytes;
   }
 
   /** Drops up to `bytes`; returns how many there were. */
@@ -59,15 +75,16 @@ export class ReceiveBuffer {
 
   /** Where the next read shall land. Called once before each read; `landed` tells how much came. */
   room(): Buffer {
+    const expected = this.available === 0 ? this.#lastBytes : this.#wanted;
     if (this.available === 0) this.#renew();
-    else if (this.#start + this.#wanted > this.#slab.bytes.length) this.#moveTo(this.#wanted + REQUEST_BYTES);
+    else if (this.#start + this.#wanted + ALIGNMENT_BYTES > this.#slab.bytes.length) this.#moveTo(this.#wanted);
+    else if (this.available <= MAX_SHIFTED_BYTES) this.#shift(alignUp(this.#end) - this.#end);
     const { bytes } = this.#slab;
     if (this.#end === bytes.length) {
       this.#landing ??= takeSlab(SLAB_BYTES);
       return this.#landing.bytes;
     }
-    // Of what follows a large payload only the next header is read along, so that little has to move afterwards.
-    const limit = this.#wanted > SLAB_BYTES ? this.#start + this.#wanted + REQUEST_BYTES : bytes.length;
+    const limit = expected >= LARGE_MESSAGE_BYTES ? this.#start + expected : bytes.length;
     return bytes.subarray(this.#end, Math.min(limit, bytes.length));
   }
 
@@ -95,7 +112,7 @@ export class ReceiveBuffer {
   append(chunk: Uint8Array): void {
     if (this.available === 0) this.#renew();
     if (this.#end + chunk.length > this.#slab.bytes.length) {
-      this.#moveTo(Math.max(this.#wanted + REQUEST_BYTES, this.available + chunk.length));
+      this.#moveTo(Math.max(this.#wanted, this.available + chunk.length));
     }
     this.#slab.bytes.set(chunk, this.#end);
     this.#end += chunk.length;
@@ -111,20 +128,39 @@ export class ReceiveBuffer {
   /** With nothing left to parse: starts over in this slab, or goes on in it or another while requests use it. */
   #renew(): void {
     const { bytes, references } = this.#slab;
-    if (references === 1 && bytes.length === SLAB_BYTES) {
-      this.#start = 0;
-      this.#end = 0;
-    } else if (bytes.length - this.#end < MIN_ROOM_BYTES || bytes.length > SLAB_BYTES) {
-      this.#moveTo(SLAB_BYTES);
+    const likelyBytes = this.#lastBytes + 2 * ALIGNMENT_BYTES;
+    const slabBytes = likelyBytes <= SLAB_BYTES || likelyBytes > LARGE_SLAB_BYTES ? SLAB_BYTES : LARGE_SLAB_BYTES;
+    const isFree = references === 1;
+    if (bytes.length !== slabBytes || (!isFree && bytes.length - this.#end < Math.max(MIN_ROOM_BYTES, likelyBytes))) {
+      this.#slab.release();
+      this.#slab = takeSlab(slabBytes);
+      this.#startAt(0);
+    } else {
+      this.#startAt(isFree ? 0 : this.#end);
     }
   }
 
+  /** The next message begins at or soon after `position`, so that what follows its header is aligned. */
+  #startAt(position: number): void {
+    this.#start = alignUp(position + this.#headerBytes) - this.#headerBytes;
+    this.#end = this.#start;
+  }
+
+  #shift(bytes: number): void {
+    if (bytes === 0) return;
+    this.#slab.bytes.copyWithin(this.#start + bytes, this.#start, this.#end);
+    this.#start += bytes;
+    this.#end += bytes;
+  }
+
+  /** Goes on in a slab that holds a message of `bytes`, so that the rest of it is aligned. */
   #moveTo(bytes: number): void {
-    const slab = takeSlab(bytes);
-    slab.bytes.set(this.#slab.bytes.subarray(this.#start, this.#end), 0);
+    const slab = takeSlab(bytes + ALIGNMENT_BYTES);
+    const start = alignUp(this.available) - this.available;
+    slab.bytes.set(this.#slab.bytes.subarray(this.#start, this.#end), start);
     this.#slab.release();
     this.#slab = slab;
-    this.#end -= this.#start;
-    this.#start = 0;
+    this.#end = start + this.available;
+    this.#start = start;
   }
 }

@@ -77,7 +77,7 @@ export class ReplyEncoder {
 
   /** Memory for the `length` bytes of a READ, at `payloadAt` of the slab. End it with `data` or release the slab. */
   reserveRead(length: number): Slab {
-    const slab = this.#replies.reserve(this.#dataHeaderBytes + length);
+    const slab = this.#replies.reserve(this.#dataHeaderBytes, length);
     this.#payloadAt = this.#replies.reservedAt + this.#dataHeaderBytes;
     return slab;
   }
@@ -162,7 +162,7 @@ export class ReplyEncoder {
   }
 
   #simple(address: ReplyAddress, error: number): void {
-    const slab = this.#replies.reserve(SIMPLE_REPLY_BYTES);
+    const slab = this.#replies.reserve(SIMPLE_REPLY_BYTES, 0);
     const at = this.#replies.reservedAt;
     encodeSimpleReply(slab.bytes, at, error, address.cookieHigh, address.cookieLow);
     this.#replies.push(slab, at, at + SIMPLE_REPLY_BYTES);
@@ -170,7 +170,7 @@ export class ReplyEncoder {
 
   #chunk(address: ReplyAddress, flags: number, type: number, payload: Buffer): void {
     const bytes = this.#chunkHeaderBytes + payload.length;
-    const slab = this.#replies.reserve(bytes);
+    const slab = this.#replies.reserve(this.#chunkHeaderBytes, payload.length);
     const at = this.#replies.reservedAt;
     this.#header(slab.bytes, at, address, flags, type, payload.length);
     payload.copy(slab.bytes, at + this.#chunkHeaderBytes);

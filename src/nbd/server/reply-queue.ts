@@ -7,8 +7,12 @@
 
 import type { Duplex } from 'node:stream';
 import type { Slab } from '../../base/buffer-pool.ts';
+import { ALIGNMENT_BYTES, alignUp } from '../../os/aligned-memory.ts';
 import { FLUSH_BYTES, FLUSH_REPLIES } from './limits.ts';
 import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
+
+/** A payload from this size on is read to an aligned place. */
+const MIN_ALIGNED_BYTES = 1024;
 
 /** A part of a slab that is ready to go; it holds one reference of the slab. */
 type Piece = { readonly slab: Slab; readonly from: number; to: number };
@@ -41,10 +45,16 @@ export class ReplyQueue {
     return this.#queuedBytes + this.#unsentBytes;
   }
 
-  /** Room for a reply of `bytes` at `reservedAt` of the slab; the caller holds a reference until it pushes or drops. */
-  reserve(bytes: number): Slab {
+  /**
+   * Room for a reply of a header and a payload at `reservedAt` of the slab; the caller holds a reference until it pushes
+   * or drops. A disk reads fast to where the payload is (see os/aligned-memory.ts), unless it is short: then replies that
+   * lie side by side, and leave as one, are worth more.
+   */
+  reserve(headerBytes: number, payloadBytes: number): Slab {
+    const isAligned = payloadBytes >= MIN_ALIGNED_BYTES;
+    const bytes = headerBytes + payloadBytes + (isAligned ? ALIGNMENT_BYTES : 0);
     if (bytes > SLAB_BYTES) {
-      this.#reservedAt = 0;
+      this.#reservedAt = alignUp(headerBytes) - headerBytes;
       return takeSlab(bytes);
     }
     let slab = this.#slab;
@@ -56,8 +66,8 @@ export class ReplyQueue {
       this.#used = 0;
     }
     slab.retain();
-    this.#reservedAt = this.#used;
-    this.#used += bytes;
+    this.#reservedAt = isAligned ? alignUp(this.#used + headerBytes) - headerBytes : this.#used;
+    this.#used = this.#reservedAt + headerBytes + payloadBytes;
     return slab;
   }
 

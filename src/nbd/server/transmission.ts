@@ -106,6 +106,7 @@ export class Transmission implements RequestOwner {
     this.#encoder = new ReplyEncoder(replies, replyStyle);
     this.#host = host;
     this.#framing = replyStyle === 'extended' ? EXTENDED_FRAMING : COMPACT_FRAMING;
+    receive.alignBehindHeaders(this.#framing.headerBytes);
     this.#contexts = contextIds.map(id => ({ id, context: target.metaContexts[id - 1] as ExportContext }));
     this.#check = new RequestCheck({
       sizeBytes: target.sizeBytes,
