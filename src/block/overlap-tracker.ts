@@ -16,7 +16,7 @@ export class OverlapTracker<Range extends ByteRange> {
     return this.#active.length;
   }
 
-  /** The writes in flight, in the order they entered. */
+  /** The writes in flight, in no order. */
   activeRequests(): readonly Range[] {
     return this.#active;
   }
@@ -36,15 +36,19 @@ export class OverlapTracker<Range extends ByteRange> {
     return true;
   }
 
-  /** Ends an entered `request`; returns the waiting writes that may start now, already entered. */
+  /** Ends an entered `request`, if it has not ended; returns the waiting writes that may start now, already entered. */
   leave(request: Range): readonly Range[] {
-    remove(this.#active, request);
+    const index = this.#active.indexOf(request);
+    if (index < 0) return NONE;
+    const last = this.#active.pop() as Range;
+    if (index < this.#active.length) this.#active[index] = last;
     return this.#waiting.length === 0 ? NONE : this.#admit();
   }
 
   /** Takes a write that has not started out of the queue; returns those that may start now, already entered. */
   withdraw(request: Range): readonly Range[] {
-    remove(this.#waiting, request);
+    const index = this.#waiting.indexOf(request);
+    if (index >= 0) this.#waiting.splice(index, 1);
     return this.#waiting.length === 0 ? NONE : this.#admit();
   }
 
@@ -73,10 +77,4 @@ function overlapsAny(requests: readonly ByteRange[], request: ByteRange): boolea
     if (other.offset < end && request.offset < other.offset + other.length) return true;
   }
   return false;
-}
-
-/** Keeps the order of the others. */
-function remove<Range>(requests: Range[], request: Range): void {
-  const index = requests.indexOf(request);
-  if (index >= 0) requests.splice(index, 1);
 }

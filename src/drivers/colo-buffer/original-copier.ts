@@ -202,8 +202,7 @@ class OriginalCopy implements RequestOwner {
     for (let i = 0; i < chunks; i++) {
       const chunk = this.#chunk + i;
       const at = child.at + i * buffer.granularity;
-      const isZero =
-        this.#zeroChunk.compare(child.buffer, at, at + buffer.chunkBytes(chunk), 0, buffer.chunkBytes(chunk)) === 0;
+      const isZero = child.buffer[at] === 0 && this.#isZeroes(child.buffer, at, buffer.chunkBytes(chunk));
       if (keeps && isZero && holder.find(chunk) === NO_ENTRY) holder.put(chunk, zeroEntry(false));
       if (this.#scratch !== null) {
         if (keeps && !isZero) this.#spill(chunk, this.#scratch, at, holder);
@@ -215,6 +214,10 @@ class OriginalCopy implements RequestOwner {
     }
     buffer.unpin(taken);
     if (child.errno !== 0) this.#failed(child.errno);
+  }
+
+  #isZeroes(buffer: Buffer, at: number, length: number): boolean {
+    return this.#zeroChunk.compare(buffer, at, at + length, 0, length) === 0;
   }
 
   #spill(chunk: number, bytes: Buffer, at: number, generation: Generation): void {

@@ -14,6 +14,8 @@ export class RangeCoverage {
 
   reset(): void {
     this.#prefix = 0;
+    // Setting a length is slow even where it changes nothing.
+    if (this.#starts.length === 0) return;
     this.#starts.length = 0;
     this.#ends.length = 0;
   }

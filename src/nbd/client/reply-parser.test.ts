@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { ProtocolError } from '../../base/errors.ts';
 import { type BlockRequest, type RequestKind, type RequestOwner, takeRequest } from '../../block/block-request.ts';
 import { ExtentList } from '../../block/extent-list.ts';
+import { writeUint64 } from '../protocol/big-endian.ts';
 import {
   EXTENT_BYTES,
   encodeErrorPayload,
@@ -13,7 +14,6 @@ import {
 } from '../protocol/chunk-payload.ts';
 import { encodeSimpleReply, SIMPLE_REPLY_BYTES } from '../protocol/simple-reply.ts';
 import { encodeStructuredReply, STRUCTURED_REPLY_BYTES } from '../protocol/structured-reply.ts';
-import { writeUint64 } from '../protocol/uint64.ts';
 import { ReplyParser } from './reply-parser.ts';
 import { type Slot, SlotTable } from './slot-table.ts';
 

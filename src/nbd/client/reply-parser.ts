@@ -18,6 +18,7 @@
 import { assert } from '../../base/assert.ts';
 import { ProtocolError } from '../../base/errors.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
+import { readUint32, readUint64 } from '../protocol/big-endian.ts';
 import { BLOCK_STATUS_EXT_BYTES, EXTENT_EXT_BYTES } from '../protocol/block-status-ext.ts';
 import {
   BLOCK_STATUS_BYTES,
@@ -43,7 +44,6 @@ import {
 import { blankExtendedReply, decodeExtendedReply, EXTENDED_REPLY_BYTES } from '../protocol/extended-reply.ts';
 import { blankSimpleReply, decodeSimpleReply, SIMPLE_REPLY_BYTES } from '../protocol/simple-reply.ts';
 import { decodeStructuredReply, STRUCTURED_REPLY_BYTES } from '../protocol/structured-reply.ts';
-import { readUint64 } from '../protocol/uint64.ts';
 import { errnoOfWire } from '../protocol/wire-errno.ts';
 import type { ReplyFormat } from './session-features.ts';
 import type { Slot, SlotTable } from './slot-table.ts';
@@ -114,7 +114,7 @@ export class ReplyParser {
     const used = this.#need;
     switch (this.#step) {
       case 'magic':
-        this.#parseMagic(source.readUInt32BE(at));
+        this.#parseMagic(readUint32(source, at));
         return 0;
       case 'simple':
         this.#parseSimple(source, at);

@@ -56,7 +56,7 @@ export class SlotTable {
     slot.request = request;
     slot.deadlineMs = deadlineMs;
     slot.errno = 0;
-    slot.statusContexts.length = 0;
+    if (slot.statusContexts.length > 0) slot.statusContexts.length = 0;
     slot.coverage.reset();
     return slot;
   }

@@ -9,7 +9,7 @@
 
 import { EINVAL } from '../../base/errno.ts';
 import { ProtocolError } from '../../base/errors.ts';
-import { readUint64, writeUint64 } from './uint64.ts';
+import { readUint64, writeUint64 } from './big-endian.ts';
 
 /** Bytes of a BLOCK_STATUS_EXT before its extents. */
 export const BLOCK_STATUS_EXT_BYTES = 8;
@@ -30,7 +30,7 @@ export function encodeExtentExt(target: Buffer, at: number, length: number, stat
 }
 
 export type BlockStatusExt = { readonly contextId: number; readonly extents: readonly ExtentExt[] };
-/** Infinity stands for what is above 2^53 - 1 (see uint64.ts). */
+/** Infinity stands for what is above 2^53 - 1 (see big-endian.ts). */
 export type ExtentExt = { readonly length: number; readonly status: number };
 
 /**

@@ -11,8 +11,8 @@
  */
 
 import { ProtocolError } from '../../base/errors.ts';
+import { readUint64, writeUint64 } from './big-endian.ts';
 import { NBD_REPLY_TYPE_ERROR_OFFSET } from './constants.ts';
-import { readUint64, writeUint64 } from './uint64.ts';
 
 /** Bytes of an OFFSET_DATA before the data. */
 export const OFFSET_DATA_BYTES = 8;

@@ -4,8 +4,8 @@
  * 0 u64 size in bytes · 8 u16 transmission flags · 10 124 zero bytes, unless both sides agreed on NO_ZEROES
  */
 
+import { writeUint64 } from './big-endian.ts';
 import { decodeSize } from './info-reply.ts';
-import { writeUint64 } from './uint64.ts';
 
 export type ExportNameReply = { readonly sizeBytes: number; readonly flags: number };
 

@@ -11,8 +11,8 @@
  *   32  the payload (see chunk-payload.ts and block-status-ext.ts)
  */
 
+import { readUint16, readUint32, readUint64, writeUint16, writeUint32, writeUint64 } from './big-endian.ts';
 import { NBD_EXTENDED_REPLY_MAGIC } from './constants.ts';
-import { readUint64, writeUint64 } from './uint64.ts';
 
 export const EXTENDED_REPLY_BYTES = 32;
 
@@ -22,7 +22,7 @@ export type ExtendedReply = {
   type: number;
   cookieHigh: number;
   cookieLow: number;
-  /** Bytes; Infinity from 2^53 on (see uint64.ts), as is `length`. */
+  /** Bytes; Infinity from 2^53 on (see big-endian.ts), as is `length`. */
   offset: number;
   length: number;
 };
@@ -43,22 +43,22 @@ export function encodeExtendedReply(
   offsetLow: number,
   length: number,
 ): void {
-  target.writeUInt32BE(NBD_EXTENDED_REPLY_MAGIC, at);
-  target.writeUInt16BE(flags, at + 4);
-  target.writeUInt16BE(type, at + 6);
-  target.writeUInt32BE(cookieHigh, at + 8);
-  target.writeUInt32BE(cookieLow, at + 12);
-  target.writeUInt32BE(offsetHigh, at + 16);
-  target.writeUInt32BE(offsetLow, at + 20);
+  writeUint32(target, at, NBD_EXTENDED_REPLY_MAGIC);
+  writeUint16(target, at + 4, flags);
+  writeUint16(target, at + 6, type);
+  writeUint32(target, at + 8, cookieHigh);
+  writeUint32(target, at + 12, cookieLow);
+  writeUint32(target, at + 16, offsetHigh);
+  writeUint32(target, at + 20, offsetLow);
   writeUint64(target, at + 24, length);
 }
 
 /** Reads what follows the magic, by which the caller has told the kinds of reply apart. */
 export function decodeExtendedReply(source: Buffer, at: number, chunk: ExtendedReply): void {
-  chunk.flags = source.readUInt16BE(at + 4);
-  chunk.type = source.readUInt16BE(at + 6);
-  chunk.cookieHigh = source.readUInt32BE(at + 8);
-  chunk.cookieLow = source.readUInt32BE(at + 12);
+  chunk.flags = readUint16(source, at + 4);
+  chunk.type = readUint16(source, at + 6);
+  chunk.cookieHigh = readUint32(source, at + 8);
+  chunk.cookieLow = readUint32(source, at + 12);
   chunk.offset = readUint64(source, at + 16);
   chunk.length = readUint64(source, at + 24);
 }

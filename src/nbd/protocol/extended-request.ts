@@ -13,9 +13,9 @@
  */
 
 import { ProtocolError } from '../../base/errors.ts';
+import { readUint16, readUint32, readUint64, writeUint16, writeUint32, writeUint64 } from './big-endian.ts';
 import { NBD_EXTENDED_REQUEST_MAGIC } from './constants.ts';
 import type { RequestHeader } from './request.ts';
-import { readUint64, writeUint64 } from './uint64.ts';
 
 export const EXTENDED_REQUEST_BYTES = 32;
 
@@ -30,26 +30,26 @@ export function encodeExtendedRequest(
   offset: number,
   length: number,
 ): void {
-  target.writeUInt32BE(NBD_EXTENDED_REQUEST_MAGIC, at);
-  target.writeUInt16BE(flags, at + 4);
-  target.writeUInt16BE(type, at + 6);
-  target.writeUInt32BE(cookieHigh, at + 8);
-  target.writeUInt32BE(cookieLow, at + 12);
+  writeUint32(target, at, NBD_EXTENDED_REQUEST_MAGIC);
+  writeUint16(target, at + 4, flags);
+  writeUint16(target, at + 6, type);
+  writeUint32(target, at + 8, cookieHigh);
+  writeUint32(target, at + 12, cookieLow);
   writeUint64(target, at + 16, offset);
   writeUint64(target, at + 24, length);
 }
 
 /** Reads EXTENDED_REQUEST_BYTES at `at` into `header`. Throws ProtocolError where the magic is wrong. */
 export function decodeExtendedRequest(source: Buffer, at: number, header: RequestHeader): void {
-  const magic = source.readUInt32BE(at);
+  const magic = readUint32(source, at);
   if (magic !== NBD_EXTENDED_REQUEST_MAGIC) {
     const wanted = NBD_EXTENDED_REQUEST_MAGIC.toString(16);
     throw new ProtocolError(`An extended request starts with 0x${wanted}, not 0x${magic.toString(16)}`);
   }
-  header.flags = source.readUInt16BE(at + 4);
-  header.type = source.readUInt16BE(at + 6);
-  header.cookieHigh = source.readUInt32BE(at + 8);
-  header.cookieLow = source.readUInt32BE(at + 12);
+  header.flags = readUint16(source, at + 4);
+  header.type = readUint16(source, at + 6);
+  header.cookieHigh = readUint32(source, at + 8);
+  header.cookieLow = readUint32(source, at + 12);
   header.offset = readUint64(source, at + 16);
   header.length = readUint64(source, at + 24);
 }

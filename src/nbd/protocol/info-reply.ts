@@ -9,9 +9,9 @@
 
 import { EOVERFLOW } from '../../base/errno.ts';
 import { ProtocolError } from '../../base/errors.ts';
+import { readUint64, writeUint64 } from './big-endian.ts';
 import { NBD_INFO_BLOCK_SIZE, NBD_INFO_DESCRIPTION, NBD_INFO_EXPORT, NBD_INFO_NAME } from './constants.ts';
 import { decodeString, encodeString } from './protocol-string.ts';
-import { readUint64, writeUint64 } from './uint64.ts';
 
 export type InfoReply =
   | { readonly kind: 'export'; readonly sizeBytes: number; readonly flags: number }

@@ -7,6 +7,7 @@
  *   16  the data, after a successful READ only
  */
 
+import { readUint32, writeUint32 } from './big-endian.ts';
 import { NBD_SIMPLE_REPLY_MAGIC } from './constants.ts';
 
 export const SIMPLE_REPLY_BYTES = 16;
@@ -26,15 +27,15 @@ export function encodeSimpleReply(
   cookieHigh: number,
   cookieLow: number,
 ): void {
-  target.writeUInt32BE(NBD_SIMPLE_REPLY_MAGIC, at);
-  target.writeUInt32BE(error, at + 4);
-  target.writeUInt32BE(cookieHigh, at + 8);
-  target.writeUInt32BE(cookieLow, at + 12);
+  writeUint32(target, at, NBD_SIMPLE_REPLY_MAGIC);
+  writeUint32(target, at + 4, error);
+  writeUint32(target, at + 8, cookieHigh);
+  writeUint32(target, at + 12, cookieLow);
 }
 
 /** Reads what follows the magic, by which the caller has told the two kinds of reply apart. */
 export function decodeSimpleReply(source: Buffer, at: number, reply: SimpleReply): void {
-  reply.error = source.readUInt32BE(at + 4);
-  reply.cookieHigh = source.readUInt32BE(at + 8);
-  reply.cookieLow = source.readUInt32BE(at + 12);
+  reply.error = readUint32(source, at + 4);
+  reply.cookieHigh = readUint32(source, at + 8);
+  reply.cookieLow = readUint32(source, at + 12);
 }

@@ -9,6 +9,7 @@
  *   20  the payload (see chunk-payload.ts)
  */
 
+import { readUint16, readUint32, writeUint16, writeUint32 } from './big-endian.ts';
 import { NBD_STRUCTURED_REPLY_MAGIC } from './constants.ts';
 
 export const STRUCTURED_REPLY_BYTES = 20;
@@ -36,19 +37,19 @@ export function encodeStructuredReply(
   cookieLow: number,
   length: number,
 ): void {
-  target.writeUInt32BE(NBD_STRUCTURED_REPLY_MAGIC, at);
-  target.writeUInt16BE(flags, at + 4);
-  target.writeUInt16BE(type, at + 6);
-  target.writeUInt32BE(cookieHigh, at + 8);
-  target.writeUInt32BE(cookieLow, at + 12);
-  target.writeUInt32BE(length, at + 16);
+  writeUint32(target, at, NBD_STRUCTURED_REPLY_MAGIC);
+  writeUint16(target, at + 4, flags);
+  writeUint16(target, at + 6, type);
+  writeUint32(target, at + 8, cookieHigh);
+  writeUint32(target, at + 12, cookieLow);
+  writeUint32(target, at + 16, length);
 }
 
 /** Reads what follows the magic, by which the caller has told the two kinds of reply apart. */
 export function decodeStructuredReply(source: Buffer, at: number, chunk: StructuredReply): void {
-  chunk.flags = source.readUInt16BE(at + 4);
-  chunk.type = source.readUInt16BE(at + 6);
-  chunk.cookieHigh = source.readUInt32BE(at + 8);
-  chunk.cookieLow = source.readUInt32BE(at + 12);
-  chunk.length = source.readUInt32BE(at + 16);
+  chunk.flags = readUint16(source, at + 4);
+  chunk.type = readUint16(source, at + 6);
+  chunk.cookieHigh = readUint32(source, at + 8);
+  chunk.cookieLow = readUint32(source, at + 12);
+  chunk.length = readUint32(source, at + 16);
 }

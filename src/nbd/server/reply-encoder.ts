@@ -173,7 +173,7 @@ export class ReplyEncoder {
     const slab = this.#replies.reserve(this.#chunkHeaderBytes, payload.length);
     const at = this.#replies.reservedAt;
     this.#header(slab.bytes, at, address, flags, type, payload.length);
-    payload.copy(slab.bytes, at + this.#chunkHeaderBytes);
+    if (payload.length > 0) payload.copy(slab.bytes, at + this.#chunkHeaderBytes);
     this.#replies.push(slab, at, at + bytes);
   }
 

@@ -15,6 +15,7 @@ import {
   takeRequest,
 } from '../../block/block-request.ts';
 import { ExtentList } from '../../block/extent-list.ts';
+import { readUint32 } from '../protocol/big-endian.ts';
 import {
   NBD_CMD_BLOCK_STATUS,
   NBD_CMD_DISC,
@@ -227,8 +228,8 @@ export class Transmission implements RequestOwner {
     address.cookieLow = this.#header.cookieLow;
     if (this.#framing === EXTENDED_FRAMING) {
       const { bytes, start } = this.#receive;
-      address.offsetHigh = bytes.readUInt32BE(start + OFFSET_AT);
-      address.offsetLow = bytes.readUInt32BE(start + OFFSET_AT + 4);
+      address.offsetHigh = readUint32(bytes, start + OFFSET_AT);
+      address.offsetLow = readUint32(bytes, start + OFFSET_AT + 4);
     }
   }
 

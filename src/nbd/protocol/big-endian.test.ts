@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { readUint64, writeUint64 } from './uint64.ts';
+import { readUint64, writeUint64 } from './big-endian.ts';
 
 test('a number up to 2^53 - 1 is written as BigInt would write it', () => {
   fc.assert(
