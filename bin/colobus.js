@@ -1,5 +1,8 @@
 #!/usr/bin/env node
+// CommonJS (bin/package.json), so that it runs before anything uses libuv's thread pool, whose size is fixed then.
 // Looks at the version before it loads anything, so that a Node that is too old gets one clear line.
+'use strict';
+
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   process.stderr.write(
@@ -7,5 +10,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
   );
   process.exit(2);
 } else {
+  // Threads wait for disks; a few slow disks must not take them all.
+  process.env.UV_THREADPOOL_SIZE ??= '16';
   import('../dist/src/cli/main.js').then(({ main }) => main(process.argv.slice(2)));
 }

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander';
 import { version } from '../daemon/version.ts';
+import { threadPool } from '../os/thread-pool.ts';
 import { demoCommand } from './demo/command.ts';
 import { LOG_LEVELS, type LogLevel } from './logging.ts';
 import { CliError, errorLine } from './report-error.ts';
@@ -14,6 +15,9 @@ const USAGE_ERROR = 2;
 export async function main(argv: readonly string[]): Promise<void> {
   // Whoever reads the results may stop reading; that is not an error of the command.
   process.stdout.on('error', () => {});
+  // As bin/colobus.js or the operator has set it; without that libuv has its default, and so has the pool.
+  const threads = Number(process.env.UV_THREADPOOL_SIZE);
+  if (threads > 0) threadPool.resize(threads);
   const program = createProgram();
   const fail = (error: unknown): never => process.exit(report(error, program.opts<{ logLevel: LogLevel }>().logLevel));
   process.on('uncaughtException', fail);

@@ -5,6 +5,7 @@ import { TemporaryFolder } from '../../test/support/temporary-folder.ts';
 import { ENOTSUP, ENXIO } from '../base/errno.ts';
 import { changeAllocation, changeAllocationInPool } from './allocation.ts';
 import { seekSparse, seekSparseInPool } from './sparse-extents.ts';
+import { PoolShare } from './thread-pool.ts';
 
 const EBADF = 9;
 const MIB = 1024 * 1024;
@@ -58,10 +59,11 @@ test('no more data up to the end is ENXIO', async () => {
 });
 
 test('in the pool, every one of many failing calls gets its own errno', async () => {
+  const share = new PoolShare();
   const calls = Array.from({ length: 500 }, (_, i) =>
     i % 2 === 0
-      ? new Promise<number>(resolve => changeAllocationInPool(-1, 'punch-hole', 0, 1, resolve))
-      : new Promise<number>(resolve => seekSparseInPool(-1, 'data', 0, (_position, errno) => resolve(errno))),
+      ? new Promise<number>(resolve => changeAllocationInPool(share, -1, 'punch-hole', 0, 1, resolve))
+      : new Promise<number>(resolve => seekSparseInPool(share, -1, 'data', 0, (_position, errno) => resolve(errno))),
   );
   assert.ok((await Promise.all(calls)).every(errno => errno === EBADF));
 });

@@ -3,6 +3,7 @@
 import { EINTR } from '../base/errno.ts';
 import { callInPool } from './call-in-pool.ts';
 import { fallocate, lastErrno } from './libc.ts';
+import type { PoolShare } from './thread-pool.ts';
 
 const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
@@ -29,13 +30,14 @@ export function changeAllocation(fd: number, change: AllocationChange, offset: n
   }
 }
 
-/** Does it in the thread pool and tells `done` the errno. */
+/** Does it in a thread of `share` and tells `done` the errno. */
 export function changeAllocationInPool(
+  share: PoolShare,
   fd: number,
   change: AllocationChange,
   offset: number,
   length: number,
   done: (errno: number) => void,
 ): void {
-  callInPool(fallocate, [fd, MODES[change], offset, length], (_result, errno) => done(errno));
+  callInPool(share, fallocate, [fd, MODES[change], offset, length], (_result, errno) => done(errno));
 }

@@ -3,6 +3,7 @@
 import { ColobusError } from '../base/errors.ts';
 import { callInPool } from './call-in-pool.ts';
 import { ioctl, lastErrno } from './libc.ts';
+import type { PoolShare } from './thread-pool.ts';
 
 const BLKSSZGET = 0x1268;
 const BLKDISCARD = 0x1277;
@@ -27,10 +28,16 @@ export function blockDeviceGeometry(fd: number): BlockDeviceGeometry {
   return { lengthBytes, sectorBytes: answer.readInt32LE() };
 }
 
-/** Tells the device, in the thread pool, that whole sectors are not needed; ENOTSUP where it does not care. */
-export function discardSectorsInPool(fd: number, offset: number, length: number, done: (errno: number) => void): void {
+/** Tells the device, in a thread of `share`, that whole sectors are not needed; ENOTSUP where it does not care. */
+export function discardSectorsInPool(
+  share: PoolShare,
+  fd: number,
+  offset: number,
+  length: number,
+  done: (errno: number) => void,
+): void {
   const range = Buffer.alloc(16);
   range.writeBigUInt64LE(BigInt(offset), 0);
   range.writeBigUInt64LE(BigInt(length), 8);
-  callInPool(ioctl, [fd, BLKDISCARD, range], (_result, errno) => done(errno));
+  callInPool(share, ioctl, [fd, BLKDISCARD, range], (_result, errno) => done(errno));
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isMemoryFileSystem } from './file-system.ts';
+import { fileSystemKind } from './file-system.ts';
 
-test('tmpfs is in memory and other file systems are not', async () => {
-  assert.equal(await isMemoryFileSystem('/dev/shm'), true);
-  assert.equal(await isMemoryFileSystem('/proc'), false);
+test('tmpfs is in memory, and a file system that is not known is elsewhere', async () => {
+  assert.equal(await fileSystemKind('/dev/shm'), 'memory');
+  assert.equal(await fileSystemKind('/proc'), 'elsewhere');
 });

@@ -29,6 +29,13 @@ export const ioctl: NativeCall<[fd: number, request: number, argument: Buffer]> 
   'int ioctl(int fd, unsigned long request, void *argument)',
 );
 
+type Preadv2 = KoffiFunc<(fd: number, vectors: Buffer, count: number, offset: number, flags: number) => number>;
+
+/** Null where the C library does not have it. */
+export const preadv2: Preadv2 | null = optional(
+  'int64_t preadv2(int fd, const void *vectors, int count, int64_t offset, int flags)',
+);
+
 const memmove: KoffiFunc<(target: Buffer, source: Buffer, bytes: number) => number> = library.func(
   'uint64_t memmove(void *target, const void *source, size_t bytes)',
 );
@@ -36,6 +43,14 @@ const memmove: KoffiFunc<(target: Buffer, source: Buffer, bytes: number) => numb
 /** Where the memory of `buffer` begins: memmove returns its target. Below 2^48, so exact as a number. */
 export function addressOf(buffer: Buffer): number {
   return Number(memmove(buffer, buffer, 0));
+}
+
+function optional(prototype: string): Preadv2 | null {
+  try {
+    return library.func(prototype);
+  } catch {
+    return null;
+  }
 }
 
 /** Why the last call on this thread failed. For a call in the pool it is right only inside its callback. */

@@ -2,6 +2,7 @@
 
 import { callInPool } from './call-in-pool.ts';
 import { lastErrno, lseek } from './libc.ts';
+import type { PoolShare } from './thread-pool.ts';
 
 const WHENCE = { data: 3, hole: 4 } as const;
 
@@ -14,12 +15,13 @@ export function seekSparse(fd: number, edge: SparseEdge, offset: number): { posi
   return { position, errno: position === -1 ? lastErrno() : 0 };
 }
 
-/** `seekSparse` in the thread pool. */
+/** `seekSparse` in a thread of `share`. */
 export function seekSparseInPool(
+  share: PoolShare,
   fd: number,
   edge: SparseEdge,
   offset: number,
   done: (position: number, errno: number) => void,
 ): void {
-  callInPool(lseek, [fd, offset, WHENCE[edge]], done);
+  callInPool(share, lseek, [fd, offset, WHENCE[edge]], done);
 }

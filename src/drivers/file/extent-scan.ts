@@ -5,6 +5,7 @@ import { EINVAL, ENOTSUP, ENXIO } from '../../base/errno.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import { EXTENT_HOLE, EXTENT_ZERO, type ExtentList } from '../../block/extent-list.ts';
 import { type SparseEdge, seekSparse, seekSparseInPool } from '../../os/sparse-extents.ts';
+import type { PoolShare } from '../../os/thread-pool.ts';
 
 /** A badly fragmented range is answered in part; who asked asks again for the rest. */
 const MAX_EXTENTS = 1024;
@@ -35,14 +36,14 @@ export class ExtentScan {
     return this.#errno;
   }
 
-  /** Scans in the thread pool. */
-  runInPool(done: (errno: number) => void): void {
+  /** Scans in threads of `share`. */
+  runInPool(share: PoolShare, done: (errno: number) => void): void {
     const step = (): void => {
       if (!this.#isUnfinished()) {
         done(this.#errno);
         return;
       }
-      seekSparseInPool(this.#fd, this.#wanted(), this.#position, (position, errno) => {
+      seekSparseInPool(share, this.#fd, this.#wanted(), this.#position, (position, errno) => {
         this.#found(position, errno);
         step();
       });

@@ -1,32 +1,47 @@
 /**
  * FileNode: a disk image in a file or on a block device.
  *
- * Requests go to the kernel at once, on the event loop, where that cannot wait for a disk, and through the thread pool
- * otherwise. Syncs always go through the pool. A request whose data cannot be moved fails with the kernel's errno.
+ * Requests go to the kernel at once, on the event loop, where that will not wait for a disk:
+ *
+ *   image in memory     everything up to 1 MiB
+ *   on a local disk     reads of what the page cache has, and writes that WriteBehind allows
+ *   elsewhere (FUSE …)  reads of what the page cache has, where the file system tells
+ *
+ * All else, and every sync, goes through this image's share of the thread pool. A request whose data cannot be moved
+ * fails with the kernel's errno.
  */
 
 import { fdatasync } from 'node:fs';
+import type { Clock } from '../../base/clock.ts';
 import { deferred } from '../../base/deadline.ts';
 import { ENOTSUP } from '../../base/errno.ts';
 import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { OpenContext } from '../../block/driver.ts';
 import { FailureLatch } from '../../block/failure-latch.ts';
+import { isCachedReadRefused } from '../../os/cached-read.ts';
+import { PoolShare } from '../../os/thread-pool.ts';
 import { ExtentScan } from './extent-scan.ts';
-import { FileTransfer, type TransferOwner, transferNow } from './file-transfer.ts';
+import { FileTransfer, readFromCache, type TransferOwner, transferNow } from './file-transfer.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { ImageSpace } from './image-space.ts';
 import { closeFile, type OpenImage, openImage } from './open-image.ts';
 import type { FileOptions } from './options.ts';
+import { WriteBehind } from './write-behind.ts';
 
-/** Even memory takes its time: on tmpfs more than this goes through the pool, so as not to stall the event loop. */
+/** Even memory takes its time: more than this goes through the pool, so as not to stall the event loop. */
 const INLINE_MAX_BYTES = 1024 * 1024;
 const MAX_IDLE_TRANSFERS = 256;
 
 export class FileNode extends BlockNode implements TransferOwner {
   readonly #image: OpenImage;
-  /** Requests up to this length are done on the event loop. */
+  readonly #clock: Clock;
+  readonly #share = new PoolShare();
+  /** Requests up to this length are done on the event loop, whatever they are. */
   readonly #inlineMaxBytes: number;
+  /** Reads are tried on the page cache first. */
+  #triesCache: boolean;
+  readonly #writeBehind: WriteBehind | null;
   readonly #latch = new FailureLatch();
   readonly #flushes: FlushQueue;
   readonly #space: ImageSpace;
@@ -45,13 +60,16 @@ export class FileNode extends BlockNode implements TransferOwner {
       filename: options.filename,
     });
     this.#image = image;
+    this.#clock = context.clock;
     this.#inlineMaxBytes = inlineMaxBytes(options, image);
+    this.#triesCache = options.aio === 'auto' && image.fileSystem !== 'memory';
+    this.#writeBehind = options.aio === 'auto' && image.fileSystem === 'page-cache' ? new WriteBehind() : null;
     this.#flushes = new FlushQueue(
-      done => fdatasync(image.fd, done),
+      done => this.#sync(done),
       this.#latch,
       (request, errno) => this.#finish(request, errno),
     );
-    this.#space = new ImageSpace(image);
+    this.#space = new ImageSpace(image, this.#share);
   }
 
   /** Throws UsageError where the image cannot be used; nothing is created or changed then. */
@@ -69,8 +87,14 @@ export class FileNode extends BlockNode implements TransferOwner {
     const inline = request.length <= this.#inlineMaxBytes;
     switch (request.kind) {
       case 'read':
+        if (inline) this.#finish(request, transferNow(this.#image.fd, request));
+        else if (this.#triesCache && this.#isCached(request)) this.#finish(request, 0);
+        else this.#transfer(request);
+        break;
       case 'write':
         if (inline) this.#settle(request, transferNow(this.#image.fd, request));
+        else if (this.#writeBehind?.allows(request, this.#clock.nowMs()))
+          this.#writeToCache(request, this.#writeBehind);
         else this.#transfer(request);
         break;
       case 'flush':
@@ -88,7 +112,7 @@ export class FileNode extends BlockNode implements TransferOwner {
         break;
       case 'block-status':
         if (inline) this.#finish(request, new ExtentScan(this.#image.fd, request).runNow());
-        else new ExtentScan(this.#image.fd, request).runInPool(errno => this.#finish(request, errno));
+        else new ExtentScan(this.#image.fd, request).runInPool(this.#share, errno => this.#finish(request, errno));
         break;
       case 'cache':
         this.#finish(request, 0);
@@ -116,20 +140,54 @@ export class FileNode extends BlockNode implements TransferOwner {
     await closeFile(this.#image.fd);
   }
 
+  /** True where the page cache had all of it, and the request has its data. */
+  #isCached(request: BlockRequest): boolean {
+    if (request.length > INLINE_MAX_BYTES) return false;
+    const result = readFromCache(this.#image.fd, request);
+    if (isCachedReadRefused(result)) this.#triesCache = false;
+    return result === request.length;
+  }
+
+  #writeToCache(request: BlockRequest, writeBehind: WriteBehind): void {
+    const startMs = this.#clock.nowMs();
+    const errno = transferNow(this.#image.fd, request);
+    const nowMs = this.#clock.nowMs();
+    writeBehind.measured(nowMs - startMs, nowMs);
+    this.#settle(request, errno);
+  }
+
   #transfer(request: BlockRequest): void {
-    const transfer = this.#idleTransfers.pop() ?? new FileTransfer(this.#image.fd, this);
+    const transfer = this.#idleTransfers.pop() ?? new FileTransfer(this.#image.fd, this.#share, this);
     transfer.start(request);
+  }
+
+  #sync(done: (error: Error | null) => void): void {
+    this.#inFlight += 1;
+    this.#writeBehind?.syncStarted();
+    const synced = (error: Error | null): void => {
+      this.#share.leave();
+      this.#writeBehind?.syncEnded();
+      done(error);
+      this.#leave();
+    };
+    this.#share.enter({ startInPool: () => fdatasync(this.#image.fd, synced) });
   }
 
   /** Ends a request whose data has been moved, after a sync if it has to be durable. */
   #settle(request: BlockRequest, errno: number): void {
+    const wantsSync = request.kind === 'write' && this.#writeBehind?.wrote(request.length) === true;
     if (errno === 0 && request.fua) this.#flushes.add(request);
     else this.#finish(request, errno);
+    if (wantsSync) this.#flushes.syncBehind();
   }
 
   #finish(request: BlockRequest, errno: number): void {
-    this.#inFlight -= 1;
     request.complete(errno);
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#inFlight -= 1;
     if (this.#inFlight === 0 && this.#whenIdle !== null) this.#whenIdle();
   }
 }
@@ -141,6 +199,6 @@ function inlineMaxBytes(options: FileOptions, image: OpenImage): number {
     case 'threads':
       return -1;
     case 'auto':
-      return image.inMemory ? INLINE_MAX_BYTES : -1;
+      return image.fileSystem === 'memory' ? INLINE_MAX_BYTES : -1;
   }
 }

@@ -9,6 +9,8 @@ import { read, readSync, write, writeSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { EIO, errnoOf } from '../../base/errno.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
+import { readCached } from '../../os/cached-read.ts';
+import type { PoolShare, PoolWork } from '../../os/thread-pool.ts';
 
 /** Zeroes are written in pieces of this many bytes. */
 const ZEROES = Buffer.alloc(1024 * 1024);
@@ -18,14 +20,16 @@ export interface TransferOwner {
   transferDone(transfer: FileTransfer, request: BlockRequest, errno: number): void;
 }
 
-export class FileTransfer {
+export class FileTransfer implements PoolWork {
   readonly #fd: number;
+  readonly #share: PoolShare;
   readonly #owner: TransferOwner;
   #request: BlockRequest | null = null;
   #movedBytes = 0;
 
-  constructor(fd: number, owner: TransferOwner) {
+  constructor(fd: number, share: PoolShare, owner: TransferOwner) {
     this.#fd = fd;
+    this.#share = share;
     this.#owner = owner;
   }
 
@@ -33,7 +37,12 @@ export class FileTransfer {
     assert(this.#request === null, 'A transfer serves one request at a time');
     this.#request = request;
     this.#movedBytes = 0;
-    this.#move(request);
+    this.#share.enter(this);
+  }
+
+  startInPool(): void {
+    assert(this.#request !== null, 'A transfer is started with a request');
+    this.#move(this.#request);
   }
 
   #move(request: BlockRequest): void {
@@ -59,6 +68,7 @@ export class FileTransfer {
       }
     }
     this.#request = null;
+    this.#share.leave();
     this.#owner.transferDone(this, request, movedErrno(error, bytes));
   };
 }
@@ -79,6 +89,11 @@ export function transferNow(fd: number, request: BlockRequest): number {
   } catch (error) {
     return errnoOf(error);
   }
+}
+
+/** Reads what the page cache has of the request; true where that is all of it. */
+export function readFromCache(fd: number, request: BlockRequest): number {
+  return readCached(fd, request.buffer, request.at, request.length, request.offset);
 }
 
 /** Nothing moved without an error means that somebody made the image shorter than it was when opened. */

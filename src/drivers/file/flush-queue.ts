@@ -38,6 +38,11 @@ export class FlushQueue {
     if (!this.#syncing) this.#sync();
   }
 
+  /** Syncs without being asked by a request, unless a sync is running; that it fails is remembered like any failure. */
+  syncBehind(): void {
+    if (!this.#syncing && this.#latch.errno === 0) this.#sync();
+  }
+
   #sync(): void {
     this.#syncing = true;
     const covered = this.#waiting;

@@ -8,6 +8,7 @@ import { EINVAL, ENOTSUP } from '../../base/errno.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import { type AllocationChange, changeAllocation, changeAllocationInPool } from '../../os/allocation.ts';
 import { discardSectorsInPool } from '../../os/block-device.ts';
+import type { PoolShare } from '../../os/thread-pool.ts';
 import type { OpenImage } from './open-image.ts';
 
 type Done = (errno: number) => void;
@@ -20,10 +21,13 @@ const KEEPING: ZeroingWays = [['zero-range'], ['punch-hole', 'allocate']];
 
 export class ImageSpace {
   readonly #image: OpenImage;
+  readonly #share: PoolShare;
   readonly #refused = new Set<AllocationChange | 'discard'>();
 
-  constructor(image: OpenImage) {
+  /** What cannot be done at once is done in threads of `share`. */
+  constructor(image: OpenImage, share: PoolShare) {
     this.#image = image;
+    this.#share = share;
   }
 
   /** Gives the space of `request` back if that can be done; success says nothing about what is read there later. */
@@ -75,7 +79,7 @@ export class ImageSpace {
     const { fd } = this.#image;
     const { offset, length } = request;
     if (inline) done(this.#noted(change, changeAllocation(fd, change, offset, length)));
-    else changeAllocationInPool(fd, change, offset, length, errno => done(this.#noted(change, errno)));
+    else changeAllocationInPool(this.#share, fd, change, offset, length, errno => done(this.#noted(change, errno)));
   }
 
   #discardSectors(request: BlockRequest, done: Done): void {
@@ -83,7 +87,7 @@ export class ImageSpace {
     const start = Math.ceil(request.offset / sectorBytes) * sectorBytes;
     const end = Math.floor((request.offset + request.length) / sectorBytes) * sectorBytes;
     if (end <= start || this.#refused.has('discard')) done(0);
-    else discardSectorsInPool(fd, start, end - start, errno => done(this.#noted('discard', errno)));
+    else discardSectorsInPool(this.#share, fd, start, end - start, errno => done(this.#noted('discard', errno)));
   }
 
   #noted(change: AllocationChange | 'discard', errno: number): number {

@@ -7,7 +7,7 @@ import { EACCES, ENOENT, EPERM, EROFS, errnoOf } from '../../base/errno.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { blockDeviceGeometry } from '../../os/block-device.ts';
-import { isMemoryFileSystem } from '../../os/file-system.ts';
+import { type FileSystemKind, fileSystemKind } from '../../os/file-system.ts';
 import { type ImageUse, lockImage } from '../../os/image-lock.ts';
 import type { FileOptions } from './options.ts';
 
@@ -17,8 +17,7 @@ export type OpenImage = {
   readonly lengthBytes: number;
   /** Discards of a block device are multiples of this; 1 for a file. */
   readonly sectorBytes: number;
-  /** Its content is in memory anyway (tmpfs, ramfs). */
-  readonly inMemory: boolean;
+  readonly fileSystem: FileSystemKind;
 };
 
 const openFile = promisify(open);
@@ -50,10 +49,10 @@ export async function openImage(options: FileOptions, readOnly: boolean, logger:
 
 async function describe(fd: number, stats: Stats): Promise<OpenImage> {
   if (stats.isBlockDevice()) {
-    return { fd, kind: 'block-device', inMemory: false, ...blockDeviceGeometry(fd) };
+    return { fd, kind: 'block-device', fileSystem: 'page-cache', ...blockDeviceGeometry(fd) };
   }
-  const inMemory = await isMemoryFileSystem(`/proc/self/fd/${fd}`);
-  return { fd, kind: 'file', lengthBytes: stats.size, sectorBytes: 1, inMemory };
+  const fileSystem = await fileSystemKind(`/proc/self/fd/${fd}`);
+  return { fd, kind: 'file', lengthBytes: stats.size, sectorBytes: 1, fileSystem };
 }
 
 function checkKind(filename: string, stats: Stats, readOnly: boolean): void {

@@ -15,7 +15,7 @@ export const fileOptions: z.ZodType<FileOptions> = z.strictObject({
   aio: z
     .enum(['auto', 'sync', 'threads'])
     .default('auto')
-    .describe('Where I/O is done: on the event loop if the image is in memory, or in threads'),
+    .describe('Where I/O is done: auto on the event loop where it will not wait for a disk, else in threads'),
   locking: z.enum(['auto', 'on', 'off']).default('auto').describe('Keep other processes from writing to the image'),
   'force-share': z.boolean().default(false).describe('Read the image even while another process writes to it'),
 });
