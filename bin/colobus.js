@@ -11,6 +11,6 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(2);
 } else {
   // Threads wait for disks; a few slow disks must not take them all.
-  process.env.UV_THREADPOOL_SIZE ??= '16';
+  process.env.UV_THREADPOOL_SIZE ??= '32';
   import('../dist/src/cli/main.js').then(({ main }) => main(process.argv.slice(2)));
 }

@@ -1,22 +1,27 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PoolShare, ThreadPool } from './thread-pool.ts';
+import { MAX_THREADS_PER_SHARE, PoolShare, ThreadPool } from './thread-pool.ts';
 
 /** Adds `count` pieces of work to `share`, which note that they have started. */
 function load(share: PoolShare, name: string, count: number, started: string[]): void {
   for (let i = 0; i < count; i++) share.enter({ startInPool: () => void started.push(`${name}${i}`) });
 }
 
-test('a share alone gets half of the threads, and the next one still finds some', () => {
-  const pool = new ThreadPool(16);
-  const [slow, second, third] = [new PoolShare(pool), new PoolShare(pool), new PoolShare(pool)] as const;
-  const started: string[] = [];
-  load(slow, 'slow', 100, started);
-  assert.equal(slow.running, 8);
-  load(second, 'second', 100, started);
-  assert.equal(second.running, 4);
-  load(third, 'third', 100, started);
-  assert.equal(third.running, 2);
+test('a share gets as many as help it, and while threads are scarce half of those that are free', () => {
+  const pool = new ThreadPool(20);
+  const shares = [1, 2, 3, 4].map(() => new PoolShare(pool));
+  for (const share of shares) load(share, 'w', 100, []);
+  assert.deepEqual(
+    shares.map(share => share.running),
+    [MAX_THREADS_PER_SHARE, 6, 3, 2],
+  );
+});
+
+test('a share without a thread gets one, whatever the others do', () => {
+  const pool = new ThreadPool(4);
+  const shares = Array.from({ length: 10 }, () => new PoolShare(pool));
+  for (const share of shares) load(share, 'w', 100, []);
+  assert.ok(shares.every(share => share.running > 0));
 });
 
 test('work of a share starts in order, as threads come free', () => {

@@ -2,11 +2,14 @@
  * ThreadPool: who may use how many of the threads that wait for disks.
  *
  * Node's thread pool serves whoever comes first, so a slow disk with many requests takes every thread and all other
- * disks wait for it. Here each disk has a share. A share may take a thread while it has fewer than there are free: one
- * alone gets half of them, a second one half of the rest, and the last thread is never taken by those that have one.
+ * disks wait for it. Here each disk has a share. A share may take a thread while it has fewer than there are free, up to
+ * MAX_THREADS_PER_SHARE: so some are left for a disk that comes later, however many slow ones there are.
  */
 
 import { assert } from '../base/assert.ts';
+
+/** More help no disk in this machine, and hardly one elsewhere. */
+export const MAX_THREADS_PER_SHARE = 8;
 
 /** Something that a thread does. When it is done, its share is told by `leave`. */
 export interface PoolWork {
@@ -30,9 +33,9 @@ export class ThreadPool {
     this.#threads = threads;
   }
 
-  /** True where a share that uses `used` threads may take one more. */
+  /** True where a share that uses `used` threads may take one more; the first is never refused. */
   hasThreadFor(used: number): boolean {
-    return used < Math.max(1, this.#threads - this.#running);
+    return used === 0 || used < Math.min(MAX_THREADS_PER_SHARE, this.#threads - this.#running);
   }
 
   /** For shares alone: a thread was taken or is free again. */

@@ -17,6 +17,8 @@ export type ProgramEnd = {
   readonly stderr: string;
 };
 
+export type ProgramOptions = { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv };
+
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #ended: Promise<ProgramEnd>;
@@ -42,13 +44,15 @@ export class Program implements AsyncDisposable {
     this.#ended.catch(() => {});
   }
 
-  static start(file: string, args: readonly string[], options: { readonly cwd?: string } = {}): Program {
+  static start(file: string, args: readonly string[], options: ProgramOptions = {}): Program {
     return new Program(spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options }));
   }
 
-  /** Starts `colobus` as this build has it. */
-  static colobus(args: readonly string[], options: { readonly cwd?: string } = {}): Program {
-    return Program.start(process.execPath, [join(buildRoot, 'test/support/colobus-entry.js'), ...args], options);
+  /** Starts `colobus` as this build has it, with as many threads as bin/colobus.js gives it. */
+  static colobus(args: readonly string[], options: ProgramOptions = {}): Program {
+    const entry = join(buildRoot, 'test/support/colobus-entry.js');
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '32' };
+    return Program.start(process.execPath, [entry, ...args], { env, ...options });
   }
 
   get pid(): number {
