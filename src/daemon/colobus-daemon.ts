@@ -15,6 +15,7 @@ import { JobList } from '../jobs/job-list.ts';
 import { BlockExports } from '../monitor/block-exports.ts';
 import { MonitorServer } from '../monitor/monitor-server.ts';
 import type { MonitoredDaemon } from '../monitor/monitored-daemon.ts';
+import { ProcessStats } from '../monitor/process-stats.ts';
 import { QEMU_VERSION, type QmpEvent, type QmpVersion } from '../monitor/protocol/qmp-message.ts';
 import { ReplicationGroups } from '../monitor/replication-groups.ts';
 import { formatAddress, type SocketAddress } from '../monitor/socket-address.ts';
@@ -46,6 +47,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   readonly exports: BlockExports;
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;
+  readonly processStats: ProcessStats = new ProcessStats();
   readonly #monitors: MonitorServer[] = [];
   readonly #quit = deferred<void>();
   #quitting = false;
@@ -113,6 +115,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     await this.#step('monitors', async () => {
       await Promise.all(this.#monitors.map(monitor => monitor[Symbol.asyncDispose]()));
     });
+    this.processStats[Symbol.dispose]();
   }
 
   async #step(what: string, close: () => Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
 import type { JobList } from '../jobs/job-list.ts';
 import type { BlockExports } from './block-exports.ts';
+import type { ProcessStats } from './process-stats.ts';
 import type { QmpEvent, QmpVersion } from './protocol/qmp-message.ts';
 import type { ReplicationGroups } from './replication-groups.ts';
 import type { UserObjects } from './user-objects.ts';
@@ -18,6 +19,7 @@ export interface MonitoredDaemon {
   readonly exports: BlockExports;
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;
+  readonly processStats: ProcessStats;
   /** Sends an event to every negotiated client of every monitor. */
   emit(event: QmpEvent): void;
   /** Begins an orderly shutdown; returns at once. */

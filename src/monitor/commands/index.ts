@@ -23,6 +23,7 @@ import { queryBlockExports } from './query-block-exports.ts';
 import { makeQueryCommands } from './query-commands.ts';
 import { queryJobs } from './query-jobs.ts';
 import { queryNamedBlockNodes } from './query-named-block-nodes.ts';
+import { queryProcessStats } from './query-process-stats.ts';
 import { queryReplication } from './query-replication.ts';
 import { queryVersion } from './query-version.ts';
 import { quit } from './quit.ts';
@@ -64,6 +65,7 @@ const WORKING: readonly Command[] = [
   replicationCheckpointAbort,
   replicationStop,
   queryReplication,
+  queryProcessStats,
   xenColoDoCheckpoint,
   quit,
 ];
