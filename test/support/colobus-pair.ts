@@ -35,6 +35,8 @@ export type ColobusPairOptions = {
   readonly replication?: Readonly<Record<string, unknown>>;
   readonly link?: Readonly<Record<string, unknown>>;
   readonly buffer?: Readonly<Record<string, unknown>>;
+  /** Flags of node itself, on both sides. */
+  readonly nodeFlags?: readonly string[];
 };
 
 export type PairDisk = {
@@ -83,13 +85,10 @@ export class ColobusPair implements AsyncDisposable {
   static async start(options: ColobusPairOptions): Promise<ColobusPair> {
     const layout = new PairLayout(options);
     await layout.createImages();
-    const secondary = await Daemon.start({
-      directory: options.directory,
-      name: 'secondary',
-      args: layout.secondaryArgs(),
-    });
+    const { directory, nodeFlags = [] } = options;
+    const secondary = await Daemon.start({ directory, name: 'secondary', args: layout.secondaryArgs(), nodeFlags });
     try {
-      const primary = await Daemon.start({ directory: options.directory, name: 'primary', args: layout.primaryArgs() });
+      const primary = await Daemon.start({ directory, name: 'primary', args: layout.primaryArgs(), nodeFlags });
       const pair = new ColobusPair(primary, secondary, layout.disks);
       try {
         await pair.secondary.qmp.execute('replication-start', { nodes: pair.buffers });

@@ -11,6 +11,8 @@ export type DaemonOptions = {
   readonly name: string;
   /** Options of `colobus storage-daemon` beside those for the monitor and the pidfile. */
   readonly args: readonly string[];
+  /** Flags of node itself. */
+  readonly nodeFlags?: readonly string[];
 };
 
 export class Daemon implements AsyncDisposable {
@@ -29,16 +31,12 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts it and waits until its pidfile says that it is ready. Throws with its stderr where it ends before. */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { directory, name, args } = options;
+    const { directory, name, args, nodeFlags = [] } = options;
     const monitorPath = join(directory, `${name}.qmp`);
     const pidfilePath = join(directory, `${name}.pid`);
-    const program = Program.colobus([
-      'storage-daemon',
-      ...args,
-      ...['--chardev', `socket,id=monitor,path=${escapeCommas(monitorPath)},server=on,wait=off`],
-      ...['--monitor', 'monitor'],
-      ...['--pidfile', pidfilePath],
-    ]);
+    const monitor = ['--chardev', `socket,id=monitor,path=${escapeCommas(monitorPath)},server=on,wait=off`];
+    const own = [...monitor, '--monitor', 'monitor', '--pidfile', pidfilePath];
+    const program = Program.colobus(['storage-daemon', ...args, ...own], { nodeFlags });
     try {
       await program.created(pidfilePath, `${program.pid}\n`);
       return new Daemon(program, await QmpClient.connect(monitorPath), monitorPath, pidfilePath);

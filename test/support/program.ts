@@ -18,6 +18,10 @@ export type ProgramEnd = {
 };
 
 export type ProgramOptions = { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv };
+export type ColobusOptions = ProgramOptions & {
+  /** Flags of node itself. */
+  readonly nodeFlags?: readonly string[];
+};
 
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess;
@@ -49,10 +53,10 @@ export class Program implements AsyncDisposable {
   }
 
   /** Starts `colobus` as this build has it, with as many threads as bin/colobus.js gives it. */
-  static colobus(args: readonly string[], options: ProgramOptions = {}): Program {
+  static colobus(args: readonly string[], { nodeFlags = [], ...options }: ColobusOptions = {}): Program {
     const entry = join(buildRoot, 'test/support/colobus-entry.js');
     const env = { ...process.env, UV_THREADPOOL_SIZE: '32' };
-    return Program.start(process.execPath, [entry, ...args], { env, ...options });
+    return Program.start(process.execPath, [...nodeFlags, entry, ...args], { env, ...options });
   }
 
   get pid(): number {
