@@ -27,7 +27,7 @@ export class JobList {
   /** Throws UsageError where a job cannot be called `id`: ask before doing what cannot be undone. */
   checkId(id: string): void {
     if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) throw new UsageError(`Invalid job ID '${id}'`);
-    if (this.#jobs.has(id)) throw new UsageError(`Job ID '${id}' already in use`);
+    if (this.#jobs.has(id)) throw new UsageError(`Job ID '${id}' already in use; job-dismiss it if it has concluded`);
     if (this.#jobs.size >= MAX_JOBS) throw new UsageError(`There are ${MAX_JOBS} jobs; dismiss those that concluded`);
   }
 

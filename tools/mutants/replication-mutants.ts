@@ -5,6 +5,7 @@ import type { Mutant } from './mutant.ts';
 const NODE = 'src/drivers/replication/replication-node.js';
 const MIRRORED = 'src/drivers/replication/mirrored-request.js';
 const REMOTE = 'src/drivers/replication/remote-copy.js';
+const COVERAGE = 'src/drivers/replication/flush-coverage.js';
 const TRACKER = 'src/block/overlap-tracker.js';
 const NODE_TEST = 'src/drivers/replication/replication-node.test.js';
 const REMOTE_TEST = 'src/drivers/replication/remote-copy.test.js';
@@ -130,7 +131,7 @@ export const replicationMutants: readonly Mutant[] = [
   {
     rule,
     breaks: 'uncovered writes stay clean when the link is lost',
-    file: REMOTE,
+    file: COVERAGE,
     search: 'dirty.addAll(this.#uncovered);',
     replace: '',
     tests,
@@ -138,7 +139,7 @@ export const replicationMutants: readonly Mutant[] = [
   {
     rule,
     breaks: 'writes that a flush in flight would have covered stay clean when the link is lost',
-    file: REMOTE,
+    file: COVERAGE,
     search: 'dirty.addAll(this.#covering);',
     replace: '',
     tests,
@@ -146,16 +147,24 @@ export const replicationMutants: readonly Mutant[] = [
   {
     rule,
     breaks: 'a flush covers writes that were acknowledged after it was sent',
-    file: REMOTE,
+    file: COVERAGE,
     search: 'this.#isFlushing = false;\n        this.#covering.clear();',
     replace: 'this.#isFlushing = false;\n        this.#uncovered.clear();\n        this.#covering.clear();',
     tests: [REMOTE_TEST],
   },
   {
     rule,
+    breaks: 'a failed local flush leaves what it was to cover clean',
+    file: NODE,
+    search: "if (operation === 'flush')\n            this.#localCoverage.loseTo(this.#dirty);",
+    replace: '',
+    tests,
+  },
+  {
+    rule,
     breaks: 'the remote is not flushed after 32 MiB',
     file: REMOTE,
-    search: 'this.#uncoveredBytes >= FLUSH_AFTER_BYTES ||',
+    search: 'this.coverage.uncoveredBytes >= FLUSH_AFTER_BYTES ||',
     replace: '',
     tests,
   },

@@ -70,6 +70,11 @@ export class MirroredRequest implements RequestOwner {
     return this.request === null;
   }
 
+  /** True for the flush that covers the writes of `copy`. */
+  coversCopy(copy: number): boolean {
+    return (this.covers & (1 << copy)) !== 0;
+  }
+
   waitsFor(copy: number): boolean {
     return (this.#outstanding & (1 << copy)) !== 0;
   }

@@ -324,6 +324,23 @@ test('a remote flush that fails ends forwarding and makes what it would have cov
   assert.equal(rig.status().dirtyBytes, GRANULE);
 });
 
+test('a local flush that fails makes the writes dirty that no earlier flush has covered', async () => {
+  const rig = await Rig.open();
+  const settle = (): void => {
+    rig.disk.local.settle();
+    rig.disk.remote.settle();
+  };
+  rig.stored(0);
+  rig.submit('flush', 0, 0);
+  settle();
+  rig.stored(GRANULE);
+  const flush = rig.submit('flush', 0, 0);
+  rig.disk.remote.settle();
+  rig.disk.local.step(0, EIO);
+  assert.equal(flush.errno, EIO);
+  assert.equal(rig.status().dirtyBytes, GRANULE);
+});
+
 test('discards travel as write-zeroes that may unmap, on every copy, in pieces of at most 64 MiB', async () => {
   const MiB = 1024 * 1024;
   const rig = await Rig.open({ diskBytes: 130 * MiB });

@@ -28,6 +28,7 @@ import type {
   ReplicationStatus,
   TakeOverImage,
 } from '../../block/replication-status.ts';
+import { FlushCoverage } from './flush-coverage.ts';
 import { LOCAL, MirroredRequest, type MirrorSupervisor } from './mirrored-request.ts';
 import type { OnRemoteError } from './options.ts';
 import { RemoteCopy } from './remote-copy.ts';
@@ -59,6 +60,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
   readonly #clock: Clock;
   readonly #emit: BlockEventSink;
   readonly #dirty: DirtyBitmap;
+  readonly #localCoverage: FlushCoverage;
   readonly #tracker = new OverlapTracker<MirroredRequest>();
   readonly #flushes = new Set<MirroredRequest>();
   readonly #pool: MirroredRequest[] = [];
@@ -100,6 +102,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#clock = options.clock;
     this.#emit = options.emit;
     this.#dirty = new DirtyBitmap(this.lengthBytes);
+    this.#localCoverage = new FlushCoverage(this.lengthBytes);
     for (const remote of this.#remotes) this.#watch(remote, remote.edge.node);
   }
 
@@ -150,12 +153,13 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     if (this.#forwarding) {
       mirrored.expect((1 << (this.#remotes.length + 1)) - 1);
       for (const remote of this.#remotes) {
-        if (remote.beginCovering()) mirrored.covers |= 1 << remote.index;
+        if (remote.coverage.begin()) mirrored.covers |= 1 << remote.index;
         mirrored.sendTo(remote.index, remote.edge, request);
       }
     } else {
       mirrored.expect(1 << LOCAL);
     }
+    if (this.#localCoverage.begin()) mirrored.covers |= 1 << LOCAL;
     mirrored.sendTo(LOCAL, this.#local, request);
   }
 
@@ -165,6 +169,8 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     if (child.tag === LOCAL) {
       mirrored.localErrno = errno;
       if (errno !== 0) this.#localFailed(child.kind, pieceOffset, pieceLength, errno);
+      else if (!mirrored.isFlush) this.#localCoverage.stored(pieceOffset, pieceLength);
+      else if (mirrored.coversCopy(LOCAL)) this.#localCoverage.covered();
       return;
     }
     const remote = this.#remotes[child.tag - 1] as RemoteCopy;
@@ -175,7 +181,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     } else if (!this.#forwarding) {
       this.#dirty.add(pieceOffset, pieceLength);
     } else if (mirrored.isFlush) {
-      if ((mirrored.covers & (1 << remote.index)) !== 0) remote.covered();
+      if (mirrored.coversCopy(remote.index)) remote.coverage.covered();
     } else {
       remote.stored(pieceOffset, pieceLength, mirrored.arrivedMs);
     }
@@ -224,8 +230,10 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     return this.#state === 'degraded' && this.#onRemoteError === 'report';
   }
 
+  /** After a failed flush no write that it was to cover can be relied on. */
   #localFailed(operation: string, offset: number, length: number, errno: number): void {
     this.#dirty.add(offset, length);
+    if (operation === 'flush') this.#localCoverage.loseTo(this.#dirty);
     this.#localError = `${operation} of ${length} bytes at ${offset} failed: ${errnoName(errno)}`;
     this.#reportError(this.#local.node, operation, offset, length, errno);
   }
