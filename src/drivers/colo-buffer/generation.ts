@@ -68,6 +68,29 @@ export class Generation {
     return extent === undefined ? NO_ENTRY : zeroEntry(extent.own);
   }
 
+  /** The first chunk of [start, end) that has no entry, or `end`. */
+  firstGap(start: number, end: number): number {
+    for (let chunk = start; chunk < end; ) {
+      if (this.#table.get(chunk) !== NO_ENTRY) {
+        chunk += 1;
+        continue;
+      }
+      const extent = this.#zeroes.find(chunk);
+      if (extent === undefined) return chunk;
+      chunk = extent.end;
+    }
+    return end;
+  }
+
+  /** Where the gap ends that begins at `start`: the next chunk that has an entry, or `end`. */
+  gapEnd(start: number, end: number): number {
+    const limit = this.#zeroes.nextFrom(start, end);
+    if (this.#table.count === 0) return limit;
+    let chunk = start;
+    while (chunk < limit && this.#table.get(chunk) === NO_ENTRY) chunk += 1;
+    return chunk;
+  }
+
   /** Makes `entry` that of `chunk`, and frees the slot of the one it had. */
   put(chunk: number, entry: number): void {
     const before = this.#table.get(chunk);
@@ -88,11 +111,10 @@ export class Generation {
       this.#zeroes.put(start, end, true);
       return;
     }
-    for (let chunk = start; chunk < end; ) {
-      while (chunk < end && this.find(chunk) !== NO_ENTRY) chunk++;
-      const from = chunk;
-      while (chunk < end && this.find(chunk) === NO_ENTRY) chunk++;
-      this.#zeroes.put(from, chunk, false);
+    for (let chunk = this.firstGap(start, end); chunk < end; chunk = this.firstGap(chunk, end)) {
+      const gapEnd = this.gapEnd(chunk, end);
+      this.#zeroes.put(chunk, gapEnd, false);
+      chunk = gapEnd;
     }
   }
 

@@ -32,8 +32,7 @@ export class OriginalCopier implements BeforeWriteNotifier {
     const { newest, granularity } = this.#buffer;
     if (newest.invalid !== null) return true;
     const end = Math.ceil((request.offset + request.length) / granularity);
-    let chunk = Math.floor(request.offset / granularity);
-    while (chunk < end && newest.find(chunk) !== NO_ENTRY) chunk++;
+    const chunk = newest.firstGap(Math.floor(request.offset / granularity), end);
     if (chunk === end) return true;
     const copy = this.#pool.pop() ?? new OriginalCopy(this.#buffer, this);
     return copy.begin(request, chunk, end);
@@ -125,7 +124,7 @@ class OriginalCopy implements RequestOwner {
   #findRun(): boolean {
     const { newest } = this.#buffer;
     if (newest.invalid !== null) return false;
-    while (this.#chunk < this.#end && newest.find(this.#chunk) !== NO_ENTRY) this.#chunk += 1;
+    this.#chunk = newest.firstGap(this.#chunk, this.#end);
     return this.#chunk < this.#end;
   }
 
@@ -137,8 +136,7 @@ class OriginalCopy implements RequestOwner {
     }
     const generation = buffer.newest;
     const most = Math.min(this.#end, this.#dataEnd, this.#chunk + buffer.store.slotsPerSlab);
-    let runEnd = this.#chunk + 1;
-    while (runEnd < most && generation.find(runEnd) === NO_ENTRY) runEnd++;
+    let runEnd = generation.gapEnd(this.#chunk, most);
     switch (buffer.roomFor(generation, runEnd - this.#chunk)) {
       case 'none':
         buffer.overflow();

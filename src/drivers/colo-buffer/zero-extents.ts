@@ -29,6 +29,12 @@ export class ZeroExtents {
     return extent !== undefined && extent.start <= chunk ? extent : undefined;
   }
 
+  /** The first chunk from `chunk` on that an extent holds, or `end` where there is none before it. */
+  nextFrom(chunk: number, end: number): number {
+    const extent = this.#extents[this.#firstEndingAfter(chunk)];
+    return extent === undefined ? end : Math.min(end, Math.max(chunk, extent.start));
+  }
+
   /** Makes [start, end) one extent; what was there before is replaced. */
   put(start: number, end: number, own: boolean): void {
     if (start >= end) return;
