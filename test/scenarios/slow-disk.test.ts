@@ -11,6 +11,7 @@ import { after, before, test } from 'node:test';
 import { NbdClient } from '../../src/nbd/client/index.ts';
 import { Daemon } from '../support/daemon.ts';
 import { MonitorProbe } from '../support/monitor-probe.ts';
+import { fetchProcessStats } from '../support/process-stats.ts';
 import { SlowFile } from '../support/slow-file.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -20,6 +21,8 @@ const BLOCK = 4096;
 const DELAY_MS = 50;
 const SLOW_DEPTH = 32;
 const DEPTH = 16;
+/** The event loop is later than this in one of a hundred turns at most. */
+const MAX_LATE_US = 20_000;
 const WINDOW_MS = 200;
 const WINDOWS = 6;
 
@@ -116,9 +119,15 @@ for (const [name, what] of [
   test(`${what} keeps four fifths of its rate beside a busy slow disk, and the monitor is prompt`, async t => {
     await using client = await connect(name);
     await using monitor = await MonitorProbe.start(daemon.monitorPath);
+    await fetchProcessStats(daemon.qmp, { reset: true });
     const { alone, beside } = await rates(client, 'write');
-    t.diagnostic(`${Math.round(alone)} requests a second alone, ${Math.round(beside)} beside the slow disk`);
+    const { p99 } = (await fetchProcessStats(daemon.qmp)).eventLoopDelayUs;
+    t.diagnostic(
+      `${Math.round(alone)} requests a second alone, ${Math.round(beside)} beside the slow disk, ` +
+        `event loop late by ${p99} us (99 %)`,
+    );
     assert.ok(beside >= 0.8 * alone, `${Math.round(beside)} of ${Math.round(alone)} requests a second are left`);
+    assert.ok(p99 <= MAX_LATE_US, `The event loop was late by ${p99} us (99 %)`);
     await monitor.assertPrompt();
   });
 }
