@@ -1,6 +1,6 @@
 /**
- * LyingServer: the other side of a fuzzed client. It keeps the protocol in all the ways it leaves open: with or without
- * structured replies, in any order, in chunks, with holes, errors and things a client must ignore. Where it lies, it
+ * LyingServer: the other side of a fuzzed client. It keeps the protocol in all the ways it leaves open: with simple,
+ * structured or extended replies, in any order, in chunks, with holes, errors and things a client must ignore. Where it lies, it
  * does so once, by changing one message in a place where a client can notice, and leaves soon after.
  *
  * Cookies and data are never changed: no client could tell, and the data would be wrong without its fault.
@@ -39,6 +39,8 @@ export class LyingServer {
   readonly #sizes: readonly [number, number, number] | null;
   readonly #failing: boolean;
   #structured = false;
+  /** With it, structured replies are too. */
+  #extended = false;
   #messagesUntilLie: number;
   #hasLied = false;
   /** It says nothing more after its lie. */
@@ -94,6 +96,10 @@ export class LyingServer {
     if (number === OPT.STRUCTURED_REPLY && random.below(4) !== 0) {
       this.#structured = true;
       reply(REP.ACK);
+    } else if (number === OPT.EXTENDED_HEADERS && random.below(2) === 0) {
+      this.#structured = true;
+      this.#extended = true;
+      reply(REP.ACK);
     } else if (number === OPT.SET_META_CONTEXT && random.below(4) !== 0) {
       const name = 'base:allocation';
       if (data.includes(name)) reply(REP.META_CONTEXT, Buffer.concat([u32(CONTEXT_ID), Buffer.from(name)]));
@@ -125,14 +131,14 @@ export class LyingServer {
       setImmediate(answer);
     };
     for (;;) {
-      const header = await peer.read(28);
+      const header = await peer.read(this.#extended ? 32 : 28);
       const type = header.readUInt16BE(6);
       const command: Command = {
         flags: header.readUInt16BE(4),
         type,
         cookie: header.subarray(8, 16),
         offset: Number(header.readBigUInt64BE(16)),
-        length: header.readUInt32BE(24),
+        length: this.#extended ? Number(header.readBigUInt64BE(24)) : header.readUInt32BE(24),
       };
       const data = type === CMD.WRITE ? await peer.read(command.length) : Buffer.alloc(0);
       if (type === CMD.DISC) {
@@ -157,28 +163,29 @@ export class LyingServer {
     if (type === CMD.READ) {
       const content = Buffer.from(this.disk.subarray(offset, offset + length));
       if (!this.#structured) return [simpleReply(0, cookie, content)];
-      return this.#ended(cookie, this.#contentChunks(command, content));
+      return this.#ended(command, this.#contentChunks(command, content));
     }
-    if (type === CMD.BLOCK_STATUS) return this.#ended(cookie, [this.#statusChunk(command)]);
-    if (this.#structured && this.#random.below(3) === 0) return this.#ended(cookie, []);
+    if (type === CMD.BLOCK_STATUS) return this.#ended(command, [this.#statusChunk(command)]);
+    if (this.#extended || (this.#structured && this.#random.below(3) === 0)) return this.#ended(command, []);
     return [simpleReply(0, cookie)];
   }
 
-  #failure({ type, offset, length, cookie }: Command): Message[] {
+  #failure(command: Command): Message[] {
+    const { type, offset, length, cookie } = command;
     const random = this.#random;
     const error = random.pick([1, 5, 12, 22, 28, 75, 95, 4711]);
-    if (!this.#structured || (type !== CMD.READ && type !== CMD.BLOCK_STATUS && random.below(2) === 0)) {
-      return [simpleReply(error, cookie)];
-    }
-    const text = counted('it broke').subarray(2);
+    const mayBeSimple = !this.#extended && type !== CMD.READ && type !== CMD.BLOCK_STATUS;
+    if (!this.#structured || (mayBeSimple && random.below(2) === 0)) return [simpleReply(error, cookie)];
+    const text = counted(random.pick(['it broke', '', 'entzweigegangen, größtenteils'])).subarray(2);
     const body = Buffer.concat([u32(error), text]);
     const kind = random.pick([0x8001, 0x8002, 0x8abc]);
     const at = kind === 0x8002 ? u64(offset + random.below(Math.max(1, length))) : Buffer.alloc(0);
-    return this.#ended(cookie, [chunk(kind, cookie, Buffer.concat([body, at]))]);
+    return this.#ended(command, [this.#chunk(command, kind, Buffer.concat([body, at]))]);
   }
 
-  #contentChunks({ offset, cookie }: Command, content: Buffer): Message[] {
+  #contentChunks(command: Command, content: Buffer): Message[] {
     const chunks: Message[] = [];
+    const { offset } = command;
     const random = this.#random;
     for (let at = 0; at < content.length; ) {
       const bytes = Math.min(content.length - at, random.pick([512, 4096, 100_000, 1_000_000]));
@@ -186,30 +193,47 @@ export class LyingServer {
       const where = u64(offset + at);
       const isHole = piece.every(byte => byte === 0) && random.below(2) === 0;
       const body = isHole ? Buffer.concat([where, u32(bytes)]) : Buffer.concat([where, piece]);
-      chunks.splice(random.below(chunks.length + 1), 0, chunk(isHole ? 2 : 1, cookie, body, isHole ? 12 : 8));
+      const next = this.#chunk(command, isHole ? 2 : 1, body, isHole ? 12 : 8);
+      chunks.splice(random.below(chunks.length + 1), 0, next);
       at += bytes;
     }
     return chunks;
   }
 
-  #statusChunk({ flags, offset, length, cookie }: Command): Message {
+  #statusChunk(command: Command): Message {
+    const { flags, offset, length } = command;
+    const isWide = this.#extended && this.#random.below(2) === 0;
+    const number = isWide ? u64 : u32;
     const extents: Buffer[] = [];
     const end = Math.min(this.disk.length, offset + length);
     const step = Math.max(512, this.#sizes?.[0] ?? 1);
     for (let at = offset; at < end && (extents.length === 0 || (flags & 8) === 0) && extents.length < 20; ) {
       const next = Math.min(end, at - (at % step) + step);
       const isZero = this.disk.subarray(at, next).every(byte => byte === 0);
-      extents.push(u32(next - at), u32(isZero ? this.#random.pick([0, 2, 3]) : 0));
+      extents.push(Buffer.concat([number(next - at), number(isZero ? this.#random.pick([0, 2, 3]) : 0)]));
       at = next;
     }
-    return chunk(5, cookie, Buffer.concat([u32(CONTEXT_ID), ...extents]));
+    const count = isWide ? [u32(this.#random.pick([0, extents.length]))] : [];
+    return this.#chunk(command, isWide ? 6 : 5, Buffer.concat([u32(CONTEXT_ID), ...count, ...extents]));
   }
 
   /** Marks the last chunk, or adds an empty one. */
-  #ended(cookie: Buffer, chunks: Message[]): Message[] {
-    if (chunks.length === 0 || this.#random.below(3) === 0) chunks.push(chunk(0, cookie, Buffer.alloc(0)));
+  #ended(command: Command, chunks: Message[]): Message[] {
+    if (chunks.length === 0 || this.#random.below(3) === 0) chunks.push(this.#chunk(command, 0, Buffer.alloc(0)));
     (chunks.at(-1) as Message).bytes.writeUInt16BE(1, 4);
     return chunks;
+  }
+
+  /** A chunk that is not the last; `fieldBytes` of its payload may be changed. */
+  #chunk({ cookie, offset }: Command, type: number, payload: Buffer, fieldBytes: number = payload.length): Message {
+    const head = [u16(0), u16(type), cookie];
+    const header = this.#extended
+      ? Buffer.concat([u32(0x6e8a278c), ...head, u64(offset), u64(payload.length)])
+      : Buffer.concat([u32(0x668e33ef), ...head, u32(payload.length)]);
+    const open: (readonly [number, number])[] = [[0, 8]];
+    for (let at = 16; at < header.length; at += 4) open.push([at, at + 4]);
+    if (fieldBytes > 0) open.push([header.length, header.length + fieldBytes]);
+    return { bytes: Buffer.concat([header, payload]), open };
   }
 
   #write(peer: ScriptedPeer, message: Message): void {
@@ -259,17 +283,6 @@ function optionReply(option: number, type: number, data: Buffer): Buffer {
 /** Its magic alone may be changed: another error or cookie would be as good as this. */
 function simpleReply(error: number, cookie: Buffer, data: Buffer = Buffer.alloc(0)): Message {
   return { bytes: Buffer.concat([u32(0x67446698), u32(error), cookie, data]), open: [[0, 4]] };
-}
-
-/** A chunk that is not the last; `fieldBytes` of its payload may be changed. */
-function chunk(type: number, cookie: Buffer, payload: Buffer, fieldBytes: number = payload.length): Message {
-  const header = Buffer.concat([u32(0x668e33ef), u16(0), u16(type), cookie, u32(payload.length)]);
-  const open: (readonly [number, number])[] = [
-    [0, 8],
-    [16, 20],
-  ];
-  if (fieldBytes > 0) open.push([20, 20 + fieldBytes]);
-  return { bytes: Buffer.concat([header, payload]), open };
 }
 
 function u64(value: number): Buffer {

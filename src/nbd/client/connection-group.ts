@@ -5,7 +5,7 @@
  * one covers it. Each request goes down the connection that has least to do. The loss of one connection ends all.
  */
 
-import { type ColobusError, ProtocolError, UsageError } from '../../base/errors.ts';
+import { ColobusError, ProtocolError, UsageError } from '../../base/errors.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { ExportInfo } from './export-info.ts';
 import { NbdConnection, type NbdConnectionOptions } from './nbd-connection.ts';
@@ -42,6 +42,10 @@ export class ConnectionGroup implements RequestTarget {
     const first = await NbdConnection.open(options);
     if (wanted === 1 || !first.export.canMultiConn) return first;
     const all = [first, ...(await openOthers(options, wanted - 1))];
+    if (options.signal?.aborted === true) {
+      for (const connection of all) connection.abort(new ColobusError('No longer wanted'));
+      throw options.signal.reason;
+    }
     const lost = all.find(connection => connection.failure !== null)?.failure ?? null;
     if (lost === null && all.every(connection => isSameExport(first, connection))) return new ConnectionGroup(all);
     const reason =

@@ -159,6 +159,9 @@ export class Handshake {
       if (!queries.includes(context.name) || contexts.some(known => known.name === context.name)) {
         throw new ProtocolError(`The server selected the metadata context '${printable(context.name)}' unasked`);
       }
+      if (contexts.some(known => known.id === context.id)) {
+        throw new ProtocolError(`The server gave two metadata contexts the id ${context.id}`);
+      }
       contexts.push(context);
     });
     return granted ? contexts : [];

@@ -78,7 +78,7 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
     this.#flushTimeoutMs = options.flushTimeoutMs ?? DEFAULT_FLUSH_TIMEOUT_MS;
     this.features = session.features;
     const { replies, contexts } = session.features;
-    this.#parser = new ReplyParser(this.#slots, this, replies, contexts);
+    this.#parser = new ReplyParser(this.#slots, this, replies, contexts, session.export.minBlockBytes);
     this.#sender = new CommandSender(session.wire, this.#slots, replies === 'extended');
   }
 

@@ -9,6 +9,7 @@ import {
   NBD_REP_ERR_UNKNOWN,
   NBD_REP_ERR_UNSUP,
 } from '../protocol/constants.ts';
+import { decodeString } from '../protocol/protocol-string.ts';
 
 const MAX_ERROR_TEXT = 200;
 
@@ -21,9 +22,9 @@ export class OptionRefused extends ColobusError {
     this.type = type;
   }
 
-  /** The error for a reply of `type` that carries `text`; `what` was asked for. */
+  /** The error for a reply of `type` that carries `text`; `what` was asked for. Throws ProtocolError where it is none. */
   static for(type: number, text: Buffer, what: string): OptionRefused {
-    const readable = printable(text.toString('utf8'));
+    const readable = printable(decodeString(text, 0, text.length, 'text of an error'));
     const said = readable === '' ? '' : ` (it says: ${readable})`;
     const [message, errno, remedy = ''] = explain(type, what);
     return new OptionRefused(type, `${message}${said}${remedy}`, errno);

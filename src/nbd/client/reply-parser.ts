@@ -78,12 +78,21 @@ export class ReplyParser {
   #dataLeft = 0;
   #stopped = false;
 
-  /** `contexts` are the names of the metadata contexts that the server reports, by id. */
-  constructor(slots: SlotTable, sink: ReplySink, format: ReplyFormat, contexts: ReadonlyMap<number, string>) {
+  /**
+   * `contexts` are the names of the metadata contexts that the server reports, by id; `minBlockBytes` is what extents
+   * are multiples of.
+   */
+  constructor(
+    slots: SlotTable,
+    sink: ReplySink,
+    format: ReplyFormat,
+    contexts: ReadonlyMap<number, string>,
+    minBlockBytes = 1,
+  ) {
     this.#slots = slots;
     this.#sink = sink;
     this.#format = format;
-    this.#status = new StatusReader(contexts);
+    this.#status = new StatusReader(contexts, minBlockBytes);
   }
 
   /** Parses no further, also in the middle of a `consume`. */

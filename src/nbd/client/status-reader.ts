@@ -18,15 +18,17 @@ export const MAX_EXTENTS: number = 2 ** 20;
 
 export class StatusReader {
   readonly #contexts: ReadonlyMap<number, string>;
+  readonly #minBlockBytes: number;
   #slot: Slot | null = null;
   #request: BlockRequest | null = null;
   #context = '';
   #extentsLeft = 0;
   #coveredBytes = 0;
 
-  /** `contexts` are the names of the selected metadata contexts by id. */
-  constructor(contexts: ReadonlyMap<number, string>) {
+  /** `contexts` are the names of the selected metadata contexts by id; extents are multiples of `minBlockBytes`. */
+  constructor(contexts: ReadonlyMap<number, string>, minBlockBytes: number) {
     this.#contexts = contexts;
+    this.#minBlockBytes = minBlockBytes;
   }
 
   /** Begins a chunk with `extents` extents of the context `id`, part of the reply to the request in `slot`. */
@@ -54,6 +56,9 @@ export class StatusReader {
     const room = request.length - this.#coveredBytes;
     if (room <= 0) throw new ProtocolError('A status chunk has extents beyond the end of its request');
     const used = Math.min(length, room);
+    if (used < room && used % this.#minBlockBytes !== 0) {
+      throw new ProtocolError(`An extent of ${used} bytes is no multiple of the minimum block ${this.#minBlockBytes}`);
+    }
     if (this.#context === BASE_ALLOCATION) request.extents?.append(used, flagsLow & (NBD_STATE_HOLE | NBD_STATE_ZERO));
     if (request.context instanceof MetadataExtents) {
       if (!Number.isSafeInteger(flags)) (this.#slot as Slot).errno ||= EOVERFLOW;

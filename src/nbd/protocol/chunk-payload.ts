@@ -13,6 +13,7 @@
 import { ProtocolError } from '../../base/errors.ts';
 import { readUint64, writeUint64 } from './big-endian.ts';
 import { NBD_REPLY_TYPE_ERROR_OFFSET } from './constants.ts';
+import { decodeString } from './protocol-string.ts';
 
 /** Bytes of an OFFSET_DATA before the data. */
 export const OFFSET_DATA_BYTES = 8;
@@ -53,7 +54,7 @@ export function encodeErrorPayload(error: number, message: string, offset: numbe
 
 export type ErrorPayload = { readonly error: number; readonly message: string; readonly offset: number | null };
 
-/** Reads the payload of an error chunk of `type`. Throws ProtocolError where its lengths or its error are wrong. */
+/** Reads the payload of an error chunk of `type`. Throws ProtocolError where its lengths, error or text are wrong. */
 export function decodeErrorPayload(payload: Buffer, type: number): ErrorPayload {
   if (payload.length < ERROR_BYTES) {
     throw new ProtocolError(`An error chunk has at least ${ERROR_BYTES} bytes, not ${payload.length}`);
@@ -68,7 +69,7 @@ export function decodeErrorPayload(payload: Buffer, type: number): ErrorPayload 
   }
   return {
     error,
-    message: payload.toString('utf8', ERROR_BYTES, end),
+    message: decodeString(payload, ERROR_BYTES, end - ERROR_BYTES, 'text of an error chunk'),
     offset: hasOffset ? readUint64(payload, end) : null,
   };
 }
