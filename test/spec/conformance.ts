@@ -10,6 +10,8 @@ const FOLDER = 'test/spec';
 const ID = /\[([a-z-]+\.\d+)\]/g;
 /** A string of the source that names at least one rule. */
 const TITLE = /(['"`])((?:(?!\1)[^\n])*\[[a-z-]+\.\d+\](?:(?!\1)[^\n])*)\1/g;
+/** Where the title of a test in a loop differs from one turn to the next. */
+const VARIABLE = /\$\{[^}]*\}/g;
 
 export type Conformance = {
   readonly markdown: string;
@@ -34,7 +36,7 @@ function findProofs(): Map<string, Proof[]> {
     .filter(name => name.endsWith('.test.ts'))
     .sort()) {
     for (const [, , text = ''] of readFileSync(join(folder, file), 'utf8').matchAll(TITLE)) {
-      const title = text.replaceAll(ID, '').replaceAll('`', '').trim();
+      const title = text.replaceAll(ID, '').replaceAll(VARIABLE, '…').replaceAll('`', '').trim();
       for (const [, id = ''] of text.matchAll(ID)) proofs.set(id, [...(proofs.get(id) ?? []), { file, title }]);
     }
   }
