@@ -11,9 +11,15 @@ import { NbdClient } from '../../src/nbd/client/index.ts';
 import { MAX_IN_FLIGHT, NbdConnection, type NbdConnectionOptions } from '../../src/nbd/client/nbd-connection.ts';
 import { RequestAdapter } from '../../src/nbd/client/request-adapter.ts';
 import * as wire from '../../src/nbd/protocol/constants.ts';
-import { encodeGreeting, GREETING_BYTES } from '../../src/nbd/protocol/greeting.ts';
+import { GREETING_BYTES } from '../../src/nbd/protocol/greeting.ts';
 import { encodeInfoReply } from '../../src/nbd/protocol/info-reply.ts';
-import { ALL_FLAGS, type Script, ScriptedNbdServer, type ScriptedPeer } from '../support/scripted-nbd-server.ts';
+import {
+  ALL_FLAGS,
+  haggling,
+  type Script,
+  ScriptedNbdServer,
+  type ScriptedPeer,
+} from '../support/scripted-nbd-server.ts';
 
 const SIZE = 1024 * 1024;
 const TIMEOUT = { timeout: 60_000 };
@@ -239,21 +245,6 @@ test('the memory of a large write is held until the socket has taken it, also wh
   assert.equal(slab.references, 1);
 });
 
-/** Greets, then lets `answer` reply to each option. */
-function haggle(answer: (peer: ScriptedPeer, option: number) => void): Script {
-  return async peer => {
-    const greeting = Buffer.alloc(GREETING_BYTES);
-    encodeGreeting(greeting, 0, wire.NBD_FLAG_FIXED_NEWSTYLE | wire.NBD_FLAG_NO_ZEROES);
-    peer.write(greeting);
-    await peer.read(4);
-    for (;;) {
-      const header = await peer.read(16);
-      await peer.read(header.readUInt32BE(12));
-      answer(peer, header.readUInt32BE(8));
-    }
-  };
-}
-
 const info = (flags: number): Buffer => encodeInfoReply({ kind: 'export', sizeBytes: SIZE, flags });
 const blockSizes = (minimum: number, preferred: number, maximum: number): Buffer =>
   encodeInfoReply({ kind: 'block-size', minimum, preferred, maximum });
@@ -300,7 +291,7 @@ for (const [what, rule, answer] of [
   ['an information of wrong length', /wrong length/, (peer, option) => go(peer, option, Buffer.alloc(5))],
 ] as const satisfies readonly (readonly [string, RegExp, (peer: ScriptedPeer, option: number) => void])[]) {
   test(`${what} in the handshake is a protocol error`, async () => {
-    await using server = await ScriptedNbdServer.start(haggle(answer));
+    await using server = await ScriptedNbdServer.start(haggling(answer));
     await assert.rejects(connection(server), error => error instanceof ProtocolError && rule.test(error.message));
   });
 }
@@ -327,7 +318,7 @@ for (const [what, type, text, told] of [
 ] as const) {
   test(`${what} is an error in words, safe to print`, async () => {
     await using server = await ScriptedNbdServer.start(
-      haggle((peer, option) => peer.reply(option, type, Buffer.from(text))),
+      haggling((peer, option) => peer.reply(option, type, Buffer.from(text))),
     );
     await assert.rejects(connection(server, { exportName: 'disk' }), told);
   });
@@ -335,7 +326,7 @@ for (const [what, type, text, told] of [
 
 test('a listing of exports with a broken entry is a protocol error', async () => {
   await using server = await ScriptedNbdServer.start(
-    haggle((peer, option) => peer.reply(option, wire.NBD_REP_SERVER, Buffer.from('ffffffff41', 'hex'))),
+    haggling((peer, option) => peer.reply(option, wire.NBD_REP_SERVER, Buffer.from('ffffffff41', 'hex'))),
   );
   await assert.rejects(NbdClient.list({ address: { kind: 'unix', path: server.socket } }), ProtocolError);
 });

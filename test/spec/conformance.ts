@@ -4,9 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../support/project.ts';
 import { SECTIONS } from './rules/all-rules.ts';
+import { REPORTS, type Report } from './rules/reports.ts';
 import type { Rule } from './rules/rule.ts';
 
 const FOLDER = 'test/spec';
+/** Where tests may name a report. */
+const REPORT_FOLDERS = [FOLDER, 'test/interop', 'src/nbd'];
+const STRING = /(['"`])((?:(?!\1)[^\n])*)\1/g;
 const ID = /\[([a-z-]+\.\d+)\]/g;
 /** A string of the source that names at least one rule. */
 const TITLE = /(['"`])((?:(?!\1)[^\n])*\[[a-z-]+\.\d+\](?:(?!\1)[^\n])*)\1/g;
@@ -24,8 +28,14 @@ type Proof = { readonly file: string; readonly title: string };
 export function conformance(): Conformance {
   const proofs = findProofs();
   const rules = SECTIONS.flatMap(section => section.rules);
-  const problems = [...unknownIds(proofs, rules), ...rules.flatMap(rule => problemsOf(rule, proofs))];
-  return { markdown: markdownOf(rules, proofs), problems };
+  const reports = new Map(REPORTS.map(report => [report, proofsOf(report)]));
+  const untried = REPORTS.filter(report => reports.get(report)?.length === 0);
+  const problems = [
+    ...unknownIds(proofs, rules),
+    ...rules.flatMap(rule => problemsOf(rule, proofs)),
+    ...untried.map(({ id }) => `No test names ${id}`),
+  ];
+  return { markdown: markdownOf(rules, proofs) + reportsOf(reports), problems };
 }
 
 /** The tests of test/spec that name a rule, by its id. */
@@ -36,11 +46,30 @@ function findProofs(): Map<string, Proof[]> {
     .filter(name => name.endsWith('.test.ts'))
     .sort()) {
     for (const [, , text = ''] of readFileSync(join(folder, file), 'utf8').matchAll(TITLE)) {
-      const title = text.replaceAll(ID, '').replaceAll(VARIABLE, '…').replaceAll('`', '').trim();
+      const title = titleOf(text);
       for (const [, id = ''] of text.matchAll(ID)) proofs.set(id, [...(proofs.get(id) ?? []), { file, title }]);
     }
   }
   return proofs;
+}
+
+/** The tests whose title names `report`. */
+function proofsOf({ id }: Report): Proof[] {
+  return REPORT_FOLDERS.flatMap(folder => {
+    const files = readdirSync(join(projectRoot, folder), { recursive: true, encoding: 'utf8' });
+    const tests = files.filter(name => name.endsWith('.test.ts')).sort();
+    return tests.flatMap(file => {
+      const strings = readFileSync(join(projectRoot, folder, file), 'utf8').matchAll(STRING);
+      return [...strings]
+        .filter(([, , text = '']) => text.includes(id))
+        .map(([, , text = '']) => ({ file: `${folder}/${file}`, title: titleOf(text) }));
+    });
+  });
+}
+
+/** The title of a test without the rules it shows. */
+function titleOf(text: string): string {
+  return text.replaceAll(ID, '').replaceAll(VARIABLE, '…').replaceAll('`', '').trim();
 }
 
 function unknownIds(proofs: ReadonlyMap<string, readonly Proof[]>, rules: readonly Rule[]): string[] {
@@ -83,6 +112,14 @@ function markdownOf(rules: readonly Rule[], proofs: ReadonlyMap<string, readonly
     lines.push('');
   }
   return lines.join('\n');
+}
+
+function reportsOf(reports: ReadonlyMap<Report, readonly Proof[]>): string {
+  const rows = [...reports].map(([{ id, program, text }, proofs]) => {
+    return `| ${id} | ${program} | ${text} | ${proofs.map(({ file, title }) => `${title} (${file})`).join('; ')} |`;
+  });
+  const head = ['## Holes of other programs', '', 'Reported of other NBD programs, and tried on this one.', ''];
+  return [...head, '| report | of | what | tried by |', '| --- | --- | --- | --- |', ...rows, ''].join('\n');
 }
 
 function countsOf(party: string, rules: readonly Rule[], proofs: ReadonlyMap<string, readonly Proof[]>): string {

@@ -116,6 +116,21 @@ export class ScriptedPeer {
   }
 }
 
+/** Greets, then lets `answer` reply to each option. */
+export function haggling(answer: (peer: ScriptedPeer, option: number) => void): Script {
+  return async peer => {
+    const greeting = Buffer.alloc(GREETING_BYTES);
+    encodeGreeting(greeting, 0, wire.NBD_FLAG_FIXED_NEWSTYLE | wire.NBD_FLAG_NO_ZEROES);
+    peer.write(greeting);
+    await peer.read(4);
+    for (;;) {
+      const { option, length } = decodeOptionHeader(await peer.read(OPTION_HEADER_BYTES), 0);
+      await peer.read(length);
+      answer(peer, option);
+    }
+  };
+}
+
 export class ScriptedNbdServer implements AsyncDisposable {
   readonly socket: string;
   /** Bytes after which a connection made from now on is cut. */
