@@ -30,4 +30,9 @@ export class ExtentList {
     }
     this.#totalBytes += length;
   }
+
+  /** Adds the extents of `other`. */
+  appendAll(other: ExtentList): void {
+    for (const [index, length] of other.lengths.entries()) this.append(length, other.flags[index] as number);
+  }
 }

@@ -15,20 +15,28 @@ export type CallOptions = {
   readonly timeoutMs?: number;
 };
 
+/** The client that a call is made on. */
+export interface CallHost {
+  /** Why the connection fails calls, if it does. */
+  reasonOfLoss(): ColobusError | null;
+  /** Told when the request of a call has completed, which may be long after the call was given up. */
+  callEnded(): void;
+}
+
 const IGNORE = (): void => {};
 
 export class Call implements RequestOwner {
   readonly #what: string;
-  readonly #reasonOfLoss: () => ColobusError | null;
+  readonly #host: CallHost;
   #resolve: () => void = IGNORE;
   #reject: (error: unknown) => void = IGNORE;
   #timer: Timer | null = null;
   #signal: AbortSignal | null = null;
 
-  /** `what` names the call in errors; `reasonOfLoss` is why the connection fails calls, if it does. */
-  constructor(what: string, reasonOfLoss: () => ColobusError | null) {
+  /** `what` names the call in errors. */
+  constructor(what: string, host: CallHost) {
     this.#what = what;
-    this.#reasonOfLoss = reasonOfLoss;
+    this.#host = host;
   }
 
   /** Arms the call; to be followed by submitting its request in the same tick. */
@@ -48,6 +56,7 @@ export class Call implements RequestOwner {
     this.#disarm();
     if (errno === 0) this.#resolve();
     else this.#reject(this.#failure(errno));
+    this.#host.callEnded();
   }
 
   readonly #abort = (): void => {
@@ -68,7 +77,7 @@ export class Call implements RequestOwner {
   }
 
   #failure(errno: number): ColobusError {
-    const cause = this.#reasonOfLoss();
+    const cause = this.#host.reasonOfLoss();
     const message = `A ${this.#what} failed: ${errnoName(errno)}`;
     if (cause === null) return new ColobusError(message, { errno });
     const explained = `${message} (${cause.message})`;

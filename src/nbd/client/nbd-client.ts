@@ -10,11 +10,13 @@
  */
 
 import { type Clock, systemClock } from '../../base/clock.ts';
+import { type Deferred, deferred } from '../../base/deadline.ts';
+import { ESHUTDOWN } from '../../base/errno.ts';
 import { type ColobusError, UsageError } from '../../base/errors.ts';
 import { type BlockRequest, type RequestKind, releaseRequest, takeRequest } from '../../block/block-request.ts';
 import { EXTENT_HOLE, EXTENT_ZERO, ExtentList } from '../../block/extent-list.ts';
 import type { ListedExport } from '../protocol/list-reply.ts';
-import { Call, type CallOptions } from './call.ts';
+import { Call, type CallHost, type CallOptions } from './call.ts';
 import type { ExportInfo } from './export-info.ts';
 import { type ExportReport, listExports, reportExport } from './export-report.ts';
 import { type MetadataExtent, MetadataExtents } from './metadata-extents.ts';
@@ -49,7 +51,19 @@ export class NbdClient implements AsyncDisposable {
   readonly #target: RequestTarget;
   readonly #adapter: RequestAdapter;
   readonly #clock: Clock;
-  readonly #reasonOfLoss = (): ColobusError | null => this.#target.failure;
+  /** Requests of calls that have not completed. */
+  #inFlight = 0;
+  /** Calls of several requests that have not ended. */
+  #longCalls = 0;
+  #isClosing = false;
+  readonly #idle: Deferred<void> = deferred();
+  readonly #host: CallHost = {
+    reasonOfLoss: () => this.#target.failure,
+    callEnded: () => {
+      this.#inFlight -= 1;
+      this.#noteIdle();
+    },
+  };
 
   private constructor(target: RequestTarget, clock: Clock) {
     this.#target = target;
@@ -151,14 +165,18 @@ export class NbdClient implements AsyncDisposable {
    * The extents of a range in the context `base:allocation`, in order and without gaps; all data where the server does
    * not know better.
    */
-  async blockStatus(offset: number, length: number, options: CallOptions = {}): Promise<Extent[]> {
+  blockStatus(offset: number, length: number, options: CallOptions = {}): Promise<Extent[]> {
+    return this.#atLength(() => this.#blockStatus(offset, length, options));
+  }
+
+  async #blockStatus(offset: number, length: number, options: CallOptions): Promise<Extent[]> {
     const answer: Extent[] = [];
     const remaining = this.#budget(options);
     for (let at = offset; at < offset + length; ) {
       const request = this.#request('block-status', at, offset + length - at);
       const extents = new ExtentList();
       request.extents = extents;
-      await this.#perform(request, remaining());
+      await this.#perform(request, remaining(), at > offset);
       for (const [index, bytes] of extents.lengths.entries()) {
         const flags = extents.flags[index] as number;
         answer.push({
@@ -177,10 +195,18 @@ export class NbdClient implements AsyncDisposable {
    * The extents of a range in every metadata context that the server has of the `contexts` asked for at `connect`, by
    * the name of the context, each in order and without gaps.
    */
-  async metadata(
+  metadata(
     offset: number,
     length: number,
     options: CallOptions = {},
+  ): Promise<ReadonlyMap<string, readonly MetadataExtent[]>> {
+    return this.#atLength(() => this.#metadata(offset, length, options));
+  }
+
+  async #metadata(
+    offset: number,
+    length: number,
+    options: CallOptions,
   ): Promise<ReadonlyMap<string, readonly MetadataExtent[]>> {
     const names = [...this.features.contexts.values()];
     const found = new MetadataExtents(names);
@@ -190,13 +216,19 @@ export class NbdClient implements AsyncDisposable {
       const request = this.#request('block-status', at, end - at);
       request.context = found;
       found.continueAt(at);
-      await this.#perform(request, remaining());
+      await this.#perform(request, remaining(), at > offset);
     }
     return found.byContext;
   }
 
-  /** Waits for calls in flight and says goodbye to the server. Idempotent; later calls fail with ESHUTDOWN. */
+  /**
+   * Waits for calls in flight, though not for a connection that is lost, and says goodbye to the server. Idempotent;
+   * later calls fail with ESHUTDOWN.
+   */
   async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#noteIdle();
+    if (this.#target.failure === null) await this.#idle.promise;
     await this.#target.close();
   }
 
@@ -220,13 +252,14 @@ export class NbdClient implements AsyncDisposable {
       );
     }
     const what = kind === 'flush' ? kind : `${kind} of bytes ${offset} + ${length}`;
-    const request = takeRequest(kind, new Call(what, this.#reasonOfLoss));
+    const request = takeRequest(kind, new Call(what, this.#host));
     request.offset = offset;
     request.length = length;
     return request;
   }
 
-  #perform(request: BlockRequest, options: CallOptions): Promise<void> {
+  /** Carries out the request of a call; `isContinued` where it is not the first of its call. */
+  #perform(request: BlockRequest, options: CallOptions, isContinued = false): Promise<void> {
     const { signal } = options;
     if (signal?.aborted === true) {
       releaseRequest(request);
@@ -234,10 +267,27 @@ export class NbdClient implements AsyncDisposable {
     }
     return new Promise((resolve, reject) => {
       (request.owner as Call).start(resolve, reject, options, this.#clock);
+      this.#inFlight += 1;
       request.markSubmitted();
-      if (request.length === 0 && request.kind !== 'flush') request.complete(0);
+      if (this.#isClosing && !isContinued) request.complete(ESHUTDOWN);
+      else if (request.length === 0 && request.kind !== 'flush') request.complete(0);
       else this.#adapter.submit(request);
     });
+  }
+
+  /** Runs a call of several requests, for which `close` waits as a whole. */
+  async #atLength<T>(call: () => Promise<T>): Promise<T> {
+    this.#longCalls += 1;
+    try {
+      return await call();
+    } finally {
+      this.#longCalls -= 1;
+      this.#noteIdle();
+    }
+  }
+
+  #noteIdle(): void {
+    if (this.#isClosing && this.#inFlight === 0 && this.#longCalls === 0) this.#idle.resolve();
   }
 
   /** What is left of the options of a call that takes several requests: one deadline for all of them. */

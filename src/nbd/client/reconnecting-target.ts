@@ -23,7 +23,9 @@ import { type Deferred, deferred } from '../../base/deadline.ts';
 import { ECONNRESET, ESHUTDOWN } from '../../base/errno.ts';
 import { ColobusError, ProtocolError } from '../../base/errors.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
+import { ExtentList } from '../../block/extent-list.ts';
 import type { ExportInfo } from './export-info.ts';
+import { MetadataExtents } from './metadata-extents.ts';
 import type { RequestTarget } from './request-target.ts';
 import type { SessionFeatures } from './session-features.ts';
 
@@ -118,6 +120,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     } else {
       const child = takeChildRequest(request, this);
       child.context = request.context;
+      if (child.extents !== null) child.extents = new ExtentList();
       if (this.#state === 'connected') this.#send(child);
       else this.#hold(child);
     }
@@ -132,6 +135,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
       return;
     }
     this.#replayed.add(child);
+    forgetAnswer(child);
     this.#hold(child);
     if (errno === ESHUTDOWN) this.#leave();
   }
@@ -195,6 +199,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
 
   #finish(child: BlockRequest, errno: number): void {
     const request = child.parent as BlockRequest;
+    if (errno === 0 && child.extents !== null) request.extents?.appendAll(child.extents);
     this.#replayed.delete(child);
     releaseRequest(child);
     request.complete(errno);
@@ -295,6 +300,12 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     this.#failHeld(error === null ? ESHUTDOWN : ECONNRESET);
     if (error !== null) this.#target.abort(error);
   }
+}
+
+/** Takes back what has come of the answer to a status, which will come again from the start. */
+function forgetAnswer(child: BlockRequest): void {
+  if (child.extents !== null) child.extents = new ExtentList();
+  if (child.context instanceof MetadataExtents) child.context.continueAt(child.offset);
 }
 
 /** What `now` lacks that `before` had and requests may rely on, in words; null where it will do. */
