@@ -121,3 +121,14 @@ test('a client that does not take its replies does not hold up a close', async (
   await closing;
   assert.equal(disk.nbdExport.connections, 0);
 });
+
+test('clients are told of no larger block than the node takes', async () => {
+  for (const [limits, minimum, maximum] of [
+    [{}, 1, 32 * 1024 * 1024],
+    [{ maxTransferBytes: 64 * 1024 }, 1, 64 * 1024],
+    [{ maxTransferBytes: 65_000, requestAlignment: 512 }, 512, 64_512],
+  ] as const) {
+    await using disk = await ServedDisk.open({ limits });
+    assert.deepEqual(disk.nbdExport.blockSize, { minimum, preferred: 4096, maximum });
+  }
+});

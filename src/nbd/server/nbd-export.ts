@@ -142,7 +142,9 @@ export class NbdExport implements AsyncDisposable {
   /** Smallest, preferred and largest block in bytes. */
   get blockSize(): { readonly minimum: number; readonly preferred: number; readonly maximum: number } {
     const minimum = this.node.limits.requestAlignment;
-    return { minimum, preferred: Math.max(minimum, PREFERRED_BLOCK_BYTES), maximum: NBD_MAX_PAYLOAD_BYTES };
+    const most = Math.min(NBD_MAX_PAYLOAD_BYTES, this.node.limits.maxTransferBytes);
+    const preferred = Math.max(minimum, PREFERRED_BLOCK_BYTES);
+    return { minimum, preferred, maximum: Math.max(preferred, most - (most % minimum)) };
   }
 
   addClient(client: ExportClient): void {
