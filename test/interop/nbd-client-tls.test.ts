@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ColobusError, ProtocolError } from '../../src/base/errors.ts';
 import { NbdClient } from '../../src/nbd/client/index.ts';
@@ -21,8 +22,8 @@ after(() => files[Symbol.asyncDispose]());
 
 const certificates = (): string => `tls-certificates=${files.directory}`;
 const alice = (): string => `tls-psk-file=${files.keys}&tls-username=alice`;
-const nbdsUri = (server: { readonly socket: string }, parameters: string): string =>
-  `nbds+unix:///?socket=${server.socket}&${parameters}`;
+const nbdsUri = (server: { readonly socket: string }, parameters: string, exportName = ''): string =>
+  `nbds+unix:///${exportName}?socket=${server.socket}&${parameters}`;
 
 async function emptyImage(path: string): Promise<void> {
   const image = await open(path, 'w');
@@ -32,7 +33,7 @@ async function emptyImage(path: string): Promise<void> {
 
 async function useDisk(client: NbdClient): Promise<void> {
   assert.equal(client.features.tls, true);
-  const blocks = Array.from({ length: 16 }, (_, index) => Buffer.alloc(MIB, index + 1));
+  const blocks = Array.from({ length: 4 }, (_, index) => Buffer.alloc(MIB, index + 1));
   await Promise.all(blocks.map((block, index) => client.write(index * MIB, block)));
   await client.flush();
   const read = await Promise.all(blocks.map((_, index) => client.read(index * MIB, MIB)));
@@ -41,7 +42,7 @@ async function useDisk(client: NbdClient): Promise<void> {
 
 const nbdkit = (...args: readonly string[]): Promise<NbdPeer> => NbdPeer.nbdkit(...args, 'memory', '16M');
 
-for (const [what, start, parameters] of [
+for (const [what, start, parameters, exportName = ''] of [
   ['nbdkit with certificates', () => nbdkit('--tls=require', `--tls-certificates=${files.directory}`), certificates],
   [
     'nbdkit that verifies the client',
@@ -60,10 +61,35 @@ for (const [what, start, parameters] of [
       ),
     certificates,
   ],
+  [
+    'qemu-nbd with keys',
+    () =>
+      NbdPeer.qemuNbd(
+        emptyImage,
+        ...['--object', `tls-creds-psk,id=tls0,endpoint=server,dir=${dirname(files.keys)}`, '--tls-creds=tls0'],
+      ),
+    alice,
+  ],
+  [
+    'nbd-server with certificates',
+    () =>
+      NbdPeer.nbdServer(
+        emptyImage,
+        ['flush = true'],
+        [
+          'force_tls = true',
+          `certfile = ${files.directory}/server-cert.pem`,
+          `keyfile = ${files.directory}/server-key.pem`,
+          `cacertfile = ${files.directory}/ca-cert.pem`,
+        ],
+      ),
+    certificates,
+    'disk',
+  ],
 ] as const) {
   test(`reads and writes go through TLS with ${what}`, async () => {
     await using peer = await start();
-    await using client = await NbdClient.connect(nbdsUri(peer, parameters()));
+    await using client = await NbdClient.connect(nbdsUri(peer, parameters(), exportName));
     await useDisk(client);
   });
 }

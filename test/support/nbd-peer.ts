@@ -32,8 +32,7 @@ export class NbdPeer implements AsyncDisposable {
   /** Starts nbdkit with `args`, which name filters, plugin and parameters. */
   static async nbdkit(...args: readonly string[]): Promise<NbdPeer> {
     const peer = await NbdPeer.#prepare();
-    const own = ['--foreground', '--exit-with-parent', '--pidfile', peer.#pidfile, '--unix', peer.socket];
-    return await peer.#start('nbdkit', [...own, ...args]);
+    return await peer.#start('nbdkit', [...peer.#nbdkitOptions, ...args]);
   }
 
   /** Starts qemu-nbd on the raw image that `makeImage` leaves at the path it is given. */
@@ -45,13 +44,20 @@ export class NbdPeer implements AsyncDisposable {
     return await peer.#start('qemu-nbd', [...own, ...args, image]);
   }
 
-  /** Starts nbd-server with the raw image that `makeImage` leaves at the path it is given, as export `disk`. */
-  static async nbdServer(makeImage: (path: string) => Promise<void>, ...settings: readonly string[]): Promise<NbdPeer> {
+  /**
+   * Starts nbd-server with the raw image that `makeImage` leaves at the path it is given, as export `disk` with
+   * `settings`; `own` are settings of the server.
+   */
+  static async nbdServer(
+    makeImage: (path: string) => Promise<void>,
+    settings: readonly string[],
+    own: readonly string[] = [],
+  ): Promise<NbdPeer> {
     const peer = await NbdPeer.#prepare();
     const image = join(peer.directory, 'image');
     const config = join(peer.directory, 'config');
     await makeImage(image);
-    const generic = ['[generic]', 'allowlist = true', `unixsock = ${peer.socket}`];
+    const generic = ['[generic]', 'allowlist = true', `unixsock = ${peer.socket}`, ...own];
     await writeFile(config, [...generic, '[disk]', `exportname = ${image}`, ...settings, ''].join('\n'));
     await peer.#daemon('nbd-server', ['-C', config, '-p', peer.#pidfile]);
     return peer;
@@ -73,6 +79,18 @@ export class NbdPeer implements AsyncDisposable {
     }
   }
 
+  /** Kills the server and starts nbdkit with `args` in its place. */
+  async restart(...args: readonly string[]): Promise<void> {
+    const killed = this.#process;
+    if (killed !== null) {
+      const exited = new Promise(resolve => killed.once('exit', resolve));
+      killed.kill('SIGKILL');
+      await exited;
+    }
+    await Promise.all([rm(this.#pidfile, { force: true }), rm(this.socket, { force: true })]);
+    await this.#start('nbdkit', [...this.#nbdkitOptions, ...args]);
+  }
+
   /** Ends the server without a word to its clients. */
   kill(): void {
     this.#process?.kill('SIGKILL');
@@ -91,6 +109,10 @@ export class NbdPeer implements AsyncDisposable {
 
   static async #prepare(): Promise<NbdPeer> {
     return new NbdPeer(await mkdtemp(join(tmpdir(), 'colobus-nbd-')));
+  }
+
+  get #nbdkitOptions(): readonly string[] {
+    return ['--foreground', '--exit-with-parent', '--pidfile', this.#pidfile, '--unix', this.socket];
   }
 
   get #pidfile(): string {

@@ -37,7 +37,7 @@ export const SERVERS: readonly ProbedServer[] = [
   {
     name: 'nbd-server',
     serve: async use => {
-      await using peer = await NbdPeer.nbdServer(emptyImage, 'flush = true', 'fua = true', 'trim = true');
+      await using peer = await NbdPeer.nbdServer(emptyImage, ['flush = true', 'fua = true', 'trim = true']);
       return await use(peer.uri('disk'));
     },
   },
