@@ -1,4 +1,4 @@
-/** Mistakes that NBD servers are known for, tried on this one. */
+/** Mistakes that NBD servers are known for, tried on this one; number 2, flags, is in server-flags.test.ts. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,16 +14,9 @@ import {
   request,
   u32,
 } from '../support/raw-nbd-client.ts';
-import { ServedDisk, type ServedDiskOptions } from '../support/served-disk.ts';
+import { ServedDisk } from '../support/served-disk.ts';
 
 const MIB = 1024 * 1024;
-const COMMANDS = [CMD.READ, CMD.WRITE, CMD.FLUSH, CMD.TRIM, CMD.CACHE, CMD.WRITE_ZEROES, CMD.BLOCK_STATUS] as const;
-const FUA = 1;
-const NO_HOLE = 2;
-const DF = 4;
-const REQ_ONE = 8;
-const FAST_ZERO = 16;
-const PAYLOAD_LEN = 32;
 
 async function haggler(disk: ServedDisk): Promise<RawNbdClient> {
   const client = await disk.connect();
@@ -40,71 +33,6 @@ async function errorOf(client: RawNbdClient, structured: boolean): Promise<numbe
   const header = await client.read(16);
   const payload = await client.read(header.readUInt32BE(12));
   return header.readUInt16BE(2) === 0x8001 ? payload.readUInt32BE(0) : 0;
-}
-
-type Surroundings = {
-  readonly what: string;
-  readonly options: ServedDiskOptions;
-  readonly structured: boolean;
-  readonly contexts: readonly string[];
-  readonly allowed: Readonly<Record<number, number>>;
-};
-
-const PLAIN = { [CMD.READ]: FUA, [CMD.WRITE]: FUA, [CMD.FLUSH]: FUA, [CMD.TRIM]: FUA, [CMD.CACHE]: FUA };
-
-const SURROUNDINGS: readonly Surroundings[] = [
-  {
-    what: 'with nothing negotiated and no fast zeroes',
-    options: { limits: { fastZeroes: false } },
-    structured: false,
-    contexts: [],
-    allowed: { ...PLAIN, [CMD.WRITE_ZEROES]: FUA | NO_HOLE },
-  },
-  {
-    what: 'with fast zeroes advertised',
-    options: { limits: { fastZeroes: true } },
-    structured: false,
-    contexts: [],
-    allowed: { ...PLAIN, [CMD.WRITE_ZEROES]: FUA | NO_HOLE | FAST_ZERO },
-  },
-  {
-    what: 'with structured replies',
-    options: { limits: { fastZeroes: false } },
-    structured: true,
-    contexts: [],
-    allowed: { ...PLAIN, [CMD.READ]: FUA | DF, [CMD.WRITE_ZEROES]: FUA | NO_HOLE },
-  },
-  {
-    what: 'with structured replies and a context',
-    options: { limits: { fastZeroes: true } },
-    structured: true,
-    contexts: ['base:allocation'],
-    allowed: {
-      ...PLAIN,
-      [CMD.READ]: FUA | DF,
-      [CMD.WRITE_ZEROES]: FUA | NO_HOLE | FAST_ZERO,
-      [CMD.BLOCK_STATUS]: FUA | REQ_ONE,
-    },
-  },
-];
-
-for (const { what, options, structured, contexts, allowed } of SURROUNDINGS) {
-  test(`every flag on every command, ${what}: taken or EINVAL, and the connection lives (mistake 2)`, async () => {
-    await using disk = await ServedDisk.open(options);
-    const client = await disk.attach(structured ? { structured, contexts } : {});
-    for (const type of COMMANDS) {
-      for (let bit = 0; bit < 16; bit++) {
-        const flags = 1 << bit;
-        const payload = Buffer.alloc(type === CMD.WRITE ? 512 : 0);
-        client.send(request({ type, flags, length: type === CMD.FLUSH ? 0 : 512, payload }));
-        const isAllowed = ((allowed[type] ?? 0) & flags) !== 0;
-        const error = await errorOf(client, structured);
-        if (isAllowed && type === CMD.READ && !structured) await client.read(512);
-        assert.equal(error, isAllowed ? 0 : 22, `command ${type}, flag ${flags}`);
-      }
-    }
-    assert.ok((PAYLOAD_LEN & (allowed[CMD.WRITE] ?? 0)) === 0);
-  });
 }
 
 test('contexts hold only for the export that the last selection named (mistake 3)', async () => {
