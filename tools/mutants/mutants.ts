@@ -4,6 +4,7 @@ import { blockMutants } from './block-mutants.ts';
 import { bufferMutants } from './buffer-mutants.ts';
 import { checkpointMutants } from './checkpoint-mutants.ts';
 import type { Mutant } from './mutant.ts';
+import { nbdMutants } from './nbd-mutants.ts';
 import { replicationMutants } from './replication-mutants.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -11,4 +12,5 @@ export const mutants: readonly Mutant[] = [
   ...bufferMutants,
   ...replicationMutants,
   ...checkpointMutants,
+  ...nbdMutants,
 ];
