@@ -89,6 +89,35 @@ test('a connection cut at any byte of the handshake is an error, and quickly', T
   await (await connection(server)).close();
 });
 
+for (const [what, come] of [
+  ['structured replies and contexts', async server => (await connection(server)).close()],
+  [
+    'a question about the export',
+    async server => {
+      await NbdClient.info({ address: { kind: 'unix', path: server.socket } });
+    },
+  ],
+] as const satisfies readonly (readonly [string, (server: ScriptedNbdServer) => Promise<void>])[]) {
+  test(`a connection cut at any byte of a handshake with ${what} is an error`, TIMEOUT, async () => {
+    await using server = await ScriptedNbdServer.start(async peer => {
+      await peer.handshake(SIZE);
+      await peer.command();
+      peer.end();
+    });
+    const endings: boolean[] = [];
+    // What comes behind the last byte of the handshake is not of the handshake.
+    for (server.cutAfter = 0; endings.at(-1) !== true; server.cutAfter++) {
+      const failed = await come(server).then(
+        () => false,
+        (error: unknown) => error instanceof ColobusError,
+      );
+      endings.push(!failed);
+    }
+    const leastBytes = GREETING_BYTES + 20 + 20 + (20 + 12) + 20;
+    assert.ok(endings.length > leastBytes, `it succeeded at ${endings.length - 1} bytes`);
+  });
+}
+
 test('a connection cut at any byte of the answers fails exactly what was not answered', TIMEOUT, async () => {
   await using server = await ScriptedNbdServer.start(honest);
   const handshakeBytes = GREETING_BYTES + 20 + 20 + (20 + 12) + 20;

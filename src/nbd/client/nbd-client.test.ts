@@ -125,6 +125,28 @@ test('a request that a server does not answer in time ends the connection, and s
   await assert.rejects(client.read(0, BLOCK), failsWith(ESHUTDOWN));
 });
 
+for (const [what, limitMs, call] of [
+  ['a read', 5000, (client: NbdClient) => client.read(0, BLOCK)],
+  ['a flush', 30_000, (client: NbdClient) => client.flush()],
+] as const) {
+  test(`unless told otherwise, ${what} may take ${limitMs} ms`, async () => {
+    const clock = new ManualClock();
+    await using disk = await ServedDisk.open();
+    await using client = await connect(disk, { clock });
+    disk.node.holding = true;
+    const late = assert.rejects(call(client), failsWith(ETIMEDOUT));
+    await disk.node.reached(1);
+    const advance = (byMs: number): void => {
+      for (let step = 0; step < byMs; step += 50) clock.advance(50);
+    };
+    advance(limitMs - 50);
+    assert.equal(client.failure, null);
+    advance(150);
+    await late;
+    assert.notEqual(client.failure, null);
+  });
+}
+
 test('close waits for every call in flight, of one request or several, and refuses later ones', async () => {
   await using disk = await ServedDisk.open({ limits: { maxTransferBytes: 64 * 1024 } });
   const client = await connect(disk);
