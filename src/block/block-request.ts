@@ -51,6 +51,8 @@ export class BlockRequest {
   extents: ExtentList | null = null;
   /** How it completed; 0 is success. */
   errno = 0;
+  /** For a read that failed: the first byte on the node that could not be had; -1 where that is not known. */
+  errorAt = -1;
 
   owner: RequestOwner = NOBODY;
   /** The request that this one serves, for its owner. */
@@ -107,6 +109,7 @@ export class BlockRequest {
     this.fastOnly = false;
     this.extents = null;
     this.errno = 0;
+    this.errorAt = -1;
     this.owner = NOBODY;
     this.parent = null;
     this.tag = 0;

@@ -3,6 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EIO } from '../../src/base/errno.ts';
+import { BlockGraph } from '../../src/block/block-graph.ts';
+import { drivers } from '../../src/drivers/index.ts';
+import { NbdClient } from '../../src/nbd/client/index.ts';
+import { NbdExport, NbdServer } from '../../src/nbd/server/index.ts';
 import {
   type Chunk,
   CMD,
@@ -10,12 +14,13 @@ import {
   infoRequest,
   OPT,
   option,
-  type RawNbdClient,
+  RawNbdClient,
   REP,
   request,
   u32,
 } from '../support/raw-nbd-client.ts';
 import { ServedDisk, type ServedDiskOptions } from '../support/served-disk.ts';
+import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 const MIB = 1024 * 1024;
 const DONE = 1;
@@ -26,6 +31,9 @@ const OFFSET_DATA = 1;
 const OFFSET_HOLE = 2;
 const BLOCK_STATUS = 5;
 const ERROR = 0x8001;
+const ERROR_OFFSET = 0x8002;
+/** A bad sector, 24 KiB into the disk below. */
+const INJECTED = { event: 'read_aio', iotype: 'read', errno: EIO, sector: 48 };
 const STATUS = { structured: true, contexts: ['base:allocation'] };
 
 async function chunksOf(client: RawNbdClient): Promise<Chunk[]> {
@@ -222,4 +230,25 @@ test('EXPORT_NAME keeps the contexts that were selected for it', async () => {
   assert.equal((await client.read(10)).readUInt16BE(8) & 0x80, 0x80);
   client.send(request({ type: CMD.BLOCK_STATUS, length: 512 }));
   assert.equal((await client.chunk()).type, BLOCK_STATUS);
+});
+
+test('a READ that fails at a known place names it in an ERROR_OFFSET [structured-reply.3]', async () => {
+  await using folder = await TemporaryFolder.create('memory');
+  await using graph = new BlockGraph({ drivers });
+  const failing = { driver: 'blkdebug', image: { driver: 'memory', size: MIB }, 'inject-error': [INJECTED] };
+  const node = await graph.add({ driver: 'raw', 'node-name': 'disk', offset: 8192, file: failing });
+  await using server = await NbdServer.listen({ path: folder.file('socket') });
+  await using nbdExport = await NbdExport.open({ id: 'disk', name: 'disk', node, writable: true });
+  server.addExport(nbdExport);
+  using client = await RawNbdClient.attach(folder.file('socket'), 'disk', { structured: true });
+  client.send(request({ type: CMD.READ, offset: 4096, length: 65536 }));
+  const [chunk, ...others] = await chunksOf(client);
+  assert.ok(chunk !== undefined && others.length === 0);
+  assert.equal(chunk.type, ERROR_OFFSET);
+  assert.equal(chunk.payload.readUInt32BE(0), EIO);
+  assert.equal(Number(chunk.payload.readBigUInt64BE(chunk.payload.length - 8)), INJECTED.sector * 512 - 8192);
+
+  await using other = await NbdClient.connect(server.uri('disk'));
+  await assert.rejects(other.read(0, 65536), { errno: EIO });
+  assert.equal((await other.read(0, 4096)).length, 4096);
 });

@@ -11,7 +11,7 @@ import { BlockNode } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
 import type { Driver, OpenContext } from '../../block/driver.ts';
 import { FailureLatch } from '../../block/failure-latch.ts';
-import { InjectionRules } from './injection-rules.ts';
+import { InjectionRules, sectorAt } from './injection-rules.ts';
 import { type BlkdebugOptions, blkdebugOptions, type InjectError } from './options.ts';
 
 export class BlkdebugNode extends BlockNode implements RequestOwner {
@@ -73,6 +73,7 @@ export class BlkdebugNode extends BlockNode implements RequestOwner {
   #fail(request: BlockRequest, rule: InjectError): void {
     if (request.kind === 'flush') this.#latch.fail(rule.errno);
     const torn = request.kind === 'write' ? this.#tornBytes(request, rule) : 0;
+    if (request.kind === 'read' && rule.sector !== undefined) request.errorAt = sectorAt(rule.sector);
     if (torn > 0) this.#passOn(request, torn, rule.errno);
     else request.complete(rule.errno);
   }

@@ -34,6 +34,11 @@ export class InjectionRules {
   }
 }
 
+/** The first byte of a sector. */
+export function sectorAt(sector: number): number {
+  return sector * SECTOR_BYTES;
+}
+
 function hitsKind(rule: InjectError, kind: IoType | 'cache'): boolean {
   if (rule.iotype === undefined) return KINDS_OF_EVENT[rule.event].includes(kind);
   return rule.iotype === kind && (rule.event === 'none' || KINDS_OF_EVENT[rule.event].includes(kind));
@@ -41,6 +46,6 @@ function hitsKind(rule: InjectError, kind: IoType | 'cache'): boolean {
 
 function hitsSector(rule: InjectError, request: BlockRequest): boolean {
   if (rule.sector === undefined) return true;
-  const at = rule.sector * SECTOR_BYTES;
+  const at = sectorAt(rule.sector);
   return at >= request.offset && at < request.offset + request.length;
 }

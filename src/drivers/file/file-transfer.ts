@@ -68,6 +68,7 @@ export class FileTransfer implements PoolWork {
       }
     }
     this.#request = null;
+    request.errorAt = request.offset + this.#movedBytes;
     this.#share.leave();
     this.#owner.transferDone(this, request, movedErrno(error, bytes));
   };
@@ -76,17 +77,21 @@ export class FileTransfer implements PoolWork {
 /** Does a read or write at once, on the event loop, and returns the errno. */
 export function transferNow(fd: number, request: BlockRequest): number {
   const { buffer, at, offset, length } = request;
+  let moved = 0;
   try {
-    for (let moved = 0; moved < length; ) {
+    while (moved < length) {
       const bytes =
         request.kind === 'read'
           ? readSync(fd, buffer, at + moved, length - moved, offset + moved)
           : writeSync(fd, buffer, at + moved, length - moved, offset + moved);
-      if (bytes === 0) return movedErrno(null, bytes);
+      if (bytes === 0) break;
       moved += bytes;
     }
-    return 0;
+    if (moved === length) return 0;
+    request.errorAt = offset + moved;
+    return movedErrno(null, 0);
   } catch (error) {
+    request.errorAt = offset + moved;
     return errnoOf(error);
   }
 }

@@ -42,9 +42,11 @@ export class RawNode extends BlockNode implements RequestOwner {
   }
 
   requestDone(child: BlockRequest): void {
-    const { errno, parent } = child;
+    const { errno, errorAt, parent } = child;
     releaseRequest(child);
-    parent?.complete(errno);
+    if (parent === null) return;
+    if (errorAt >= 0) parent.errorAt = errorAt - this.#offset;
+    parent.complete(errno);
   }
 }
 

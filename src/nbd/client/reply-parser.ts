@@ -298,6 +298,7 @@ export class ReplyParser {
     if (offset !== null && (offset < request.offset || offset >= request.offset + request.length)) {
       throw new ProtocolError(`An error chunk names the offset ${offset}, outside its request`);
     }
+    if (offset !== null && slot.errno === 0) request.errorAt = offset;
     slot.errno ||= errnoOfWire(error);
     this.#endChunk();
   }

@@ -98,8 +98,9 @@ export class RequestAdapter implements RequestOwner {
         return;
       }
     }
-    const { errno } = child;
+    const { errno, errorAt } = child;
     releaseRequest(child);
+    request.errorAt = errorAt;
     request.complete(errno);
   }
 

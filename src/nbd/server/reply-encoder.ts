@@ -31,6 +31,7 @@ import {
   NBD_REPLY_TYPE_BLOCK_STATUS,
   NBD_REPLY_TYPE_BLOCK_STATUS_EXT,
   NBD_REPLY_TYPE_ERROR,
+  NBD_REPLY_TYPE_ERROR_OFFSET,
   NBD_REPLY_TYPE_NONE,
   NBD_REPLY_TYPE_OFFSET_DATA,
   NBD_REPLY_TYPE_OFFSET_HOLE,
@@ -109,10 +110,16 @@ export class ReplyEncoder {
     else this.#simple(address, 0);
   }
 
-  failure(address: ReplyAddress, errno: number, text: string): void {
+  /** Answers with an error; `at` is where on the export it happened, or -1 where that is not known. */
+  failure(address: ReplyAddress, errno: number, text: string, at = -1): void {
     const error = wireErrorOf(errno);
-    if (this.#style === 'simple') this.#simple(address, error);
-    else this.#chunk(address, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR, encodeErrorPayload(error, text));
+    if (this.#style === 'simple') {
+      this.#simple(address, error);
+    } else if (at < 0) {
+      this.#chunk(address, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR, encodeErrorPayload(error, text));
+    } else {
+      this.#chunk(address, NBD_REPLY_FLAG_DONE, NBD_REPLY_TYPE_ERROR_OFFSET, encodeErrorPayload(error, text, at));
+    }
   }
 
   /** Answers a BLOCK_STATUS over `length` bytes with the extents of each context, or the first where `onlyOne`. */

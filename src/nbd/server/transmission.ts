@@ -312,7 +312,8 @@ export class Transmission implements RequestOwner {
     const flags = this.#flags[slot] as number;
     if (errno !== 0) {
       slab?.release();
-      this.#encoder.failure(address, tellableErrno(errno, flags), `The ${kind} failed with ${errnoName(errno)}`);
+      const at = kind === 'read' ? request.errorAt : -1;
+      this.#encoder.failure(address, tellableErrno(errno, flags), `The ${kind} failed with ${errnoName(errno)}`, at);
     } else if (kind === 'read' && slab !== null) {
       this.#encoder.data(address, slab, request.at, offset, length, (flags & NBD_CMD_FLAG_DF) === 0);
     } else if (kind === 'block-status' && request.extents !== null) {

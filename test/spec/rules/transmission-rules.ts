@@ -4,7 +4,7 @@ import { type Section, section } from './rule.ts';
 
 const READ_FIRST =
   'The server reads all data before it sends the first header, so an error is never found in the middle';
-const NO_ERROR_OFFSET = 'The server reports errors of a whole request, by NBD_REPLY_TYPE_ERROR';
+const NO_ERROR_OFFSET = 'An error is the only chunk of its reply';
 
 export const TRANSMISSION_SECTIONS: readonly Section[] = [
   section(
