@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { version } from '../daemon/version.ts';
 import { threadPool } from '../os/thread-pool.ts';
 import { demoCommand } from './demo/command.ts';
+import { infoCommand } from './info/command.ts';
 import { LOG_LEVELS, type LogLevel } from './logging.ts';
 import { CliError, errorLine } from './report-error.ts';
 import { serveCommand } from './serve.ts';
@@ -36,7 +37,7 @@ function createProgram(): Command {
     // An error is the one line that reportUsage writes, without help around it.
     .configureOutput({ outputError: () => {}, writeErr: () => {} })
     .exitOverride();
-  for (const command of [serveCommand(), storageDaemonCommand(), demoCommand()]) {
+  for (const command of [serveCommand(), storageDaemonCommand(), infoCommand(), demoCommand()]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

@@ -25,7 +25,10 @@ export type BlockSizes = {
 };
 
 export type ExportInfo = BlockSizes & {
+  /** As the server calls it where that was asked for, which `NbdClient.info` does; else as the client does. */
   readonly name: string;
+  /** The server said the block sizes; where it did not they are what the specification has clients assume. */
+  readonly saidBlockSizes: boolean;
   /** For people; empty where the server gave none. */
   readonly description: string;
   readonly sizeBytes: number;
@@ -44,7 +47,7 @@ export type ExportInfo = BlockSizes & {
   readonly isRotational: boolean;
 };
 
-export const DEFAULT_BLOCK_SIZES: BlockSizes = {
+const DEFAULT_BLOCK_SIZES: BlockSizes = {
   minBlockBytes: 1,
   preferredBlockBytes: 4096,
   maxBlockBytes: NBD_MAX_PAYLOAD_BYTES,
@@ -53,20 +56,21 @@ export const DEFAULT_BLOCK_SIZES: BlockSizes = {
 const MAX_MIN_BLOCK_BYTES = 64 * 1024;
 const UNLIMITED = 0xffffffff;
 
-/** Throws ProtocolError where the flags lack NBD_FLAG_HAS_FLAGS. */
+/** Without `blockSizes` those of a server that says none. Throws ProtocolError where the flags lack NBD_FLAG_HAS_FLAGS. */
 export function exportInfo(
   name: string,
   description: string,
   sizeBytes: number,
   flags: number,
-  blockSizes: BlockSizes,
+  blockSizes: BlockSizes | null,
 ): ExportInfo {
   if ((flags & NBD_FLAG_HAS_FLAGS) === 0) {
     throw new ProtocolError('The transmission flags of the server lack NBD_FLAG_HAS_FLAGS');
   }
   const has = (flag: number): boolean => (flags & flag) !== 0;
   return {
-    ...blockSizes,
+    ...(blockSizes ?? DEFAULT_BLOCK_SIZES),
+    saidBlockSizes: blockSizes !== null,
     name,
     description,
     sizeBytes,

@@ -19,19 +19,29 @@ export type ExportReport = {
   readonly contexts: readonly string[];
 };
 
-/** The exports that the server of `options` tells of. */
-export async function listExports(options: NbdClientOptions): Promise<readonly ListedExport[]> {
+export type ServerReport = Pick<ExportReport, 'protocol' | 'tls' | 'replies'> & {
+  readonly exports: readonly ListedExport[];
+};
+
+/** The server of `options` and the exports that it tells of. Throws a ColobusError where it tells nobody. */
+export async function reportServer(options: NbdClientOptions): Promise<ServerReport> {
   const given = await connectionOptions(options);
   return await withHandshake(given, async (handshake, wire) => {
-    if (!handshake.takesOptions) throw new ColobusError('The server is too old to list its exports');
-    const listed = await handshake.list();
+    if (!handshake.takesOptions) {
+      throw new ColobusError('The server is too old to list its exports; ask for one by its name');
+    }
+    const exports = await handshake.list();
+    const replies = await negotiateReplies(handshake, given);
     await takeLeave(handshake, given.clock ?? systemClock);
     wire.destroy();
-    return listed;
+    return { protocol: handshake.protocol, tls: given.tls !== undefined, replies, exports };
   });
 }
 
-/** Asks about the export of `options`; opens and leaves it where the server is too old to answer otherwise. */
+/**
+ * Asks about the export of `options`; opens and leaves it where the server does not answer otherwise, or answers that
+ * the export is empty: nbd-server says so of all that it has not opened.
+ */
 export async function reportExport(options: NbdClientOptions): Promise<ExportReport> {
   const given = await connectionOptions(options);
   const { exportName = '', contexts } = given;
@@ -39,11 +49,18 @@ export async function reportExport(options: NbdClientOptions): Promise<ExportRep
     const replies = await negotiateReplies(handshake, given);
     const names = replies === 'simple' ? [] : (contexts ?? (await handshake.listMetaContexts(exportName)));
     const told = handshake.takesOptions ? await handshake.info(exportName) : null;
-    const info = told ?? (await handshake.enter(exportName));
-    if (told !== null) await takeLeave(handshake, given.clock ?? systemClock);
+    const isTold = told !== null && told.sizeBytes > 0;
+    const info = isTold ? told : await handshake.enter(exportName);
+    if (isTold) await takeLeave(handshake, given.clock ?? systemClock);
     else wire.send(disconnectRequest());
     wire.destroy();
-    return { protocol: handshake.protocol, tls: given.tls !== undefined, replies, export: info, contexts: names };
+    return {
+      protocol: handshake.protocol,
+      tls: given.tls !== undefined,
+      replies,
+      export: { ...info, name: told?.name ?? info.name },
+      contexts: names,
+    };
   });
 }
 

@@ -20,6 +20,7 @@ import {
   NBD_FLAG_NO_ZEROES,
   NBD_INFO_BLOCK_SIZE,
   NBD_INFO_DESCRIPTION,
+  NBD_INFO_NAME,
   NBD_OPT_ABORT,
   NBD_OPT_EXPORT_NAME,
   NBD_OPT_EXTENDED_HEADERS,
@@ -53,7 +54,7 @@ import { encodeOption } from '../protocol/option.ts';
 import { decodeOptionReplyHeader, OPTION_REPLY_HEADER_BYTES } from '../protocol/option-reply.ts';
 import { encodeString } from '../protocol/protocol-string.ts';
 import type { TlsCredentials } from '../tls/tls-credentials.ts';
-import { checkedBlockSizes, DEFAULT_BLOCK_SIZES, type ExportInfo, exportInfo } from './export-info.ts';
+import { checkedBlockSizes, type ExportInfo, exportInfo } from './export-info.ts';
 import type { HandshakeReader } from './handshake-reader.ts';
 import { OptionRefused, printable } from './option-refused.ts';
 import type { SessionFeatures } from './session-features.ts';
@@ -87,7 +88,7 @@ export class Handshake {
       this.#protocol = 'oldstyle';
       const rest = await this.#reader.read(OLDSTYLE_GREETING_BYTES - GREETING_MAGIC_BYTES);
       const { sizeBytes, flags } = decodeOldstyleGreeting(Buffer.concat([magic, rest]), 0);
-      this.#oldstyleExport = exportInfo('', '', sizeBytes, flags, DEFAULT_BLOCK_SIZES);
+      this.#oldstyleExport = exportInfo('', '', sizeBytes, flags, null);
       return;
     }
     const rest = await this.#reader.read(GREETING_BYTES - GREETING_MAGIC_BYTES);
@@ -191,7 +192,10 @@ export class Handshake {
     }
   }
 
-  /** What `go` would return, without entering transmission; null where the server does not know NBD_OPT_INFO. */
+  /**
+   * What `go` would return, with the name that the server has for the export, without entering transmission; null where
+   * the server does not know NBD_OPT_INFO.
+   */
   async info(exportName: string): Promise<ExportInfo | null> {
     try {
       return await this.#infoOf(NBD_OPT_INFO, exportName);
@@ -227,7 +231,7 @@ export class Handshake {
       });
     }
     const { sizeBytes, flags } = decodeExportNameReply(data, 0);
-    return exportInfo(exportName, '', sizeBytes, flags, DEFAULT_BLOCK_SIZES);
+    return exportInfo(exportName, '', sizeBytes, flags, null);
   }
 
   /** The exports that the server tells of. Throws where it tells nobody. */
@@ -249,7 +253,8 @@ export class Handshake {
 
   async #infoOf(option: number, exportName: string): Promise<ExportInfo> {
     const infos: InfoReply[] = [];
-    const data = encodeInfoRequest({ exportName, infos: [NBD_INFO_BLOCK_SIZE, NBD_INFO_DESCRIPTION] });
+    const wanted = [NBD_INFO_BLOCK_SIZE, NBD_INFO_DESCRIPTION, ...(option === NBD_OPT_INFO ? [NBD_INFO_NAME] : [])];
+    const data = encodeInfoRequest({ exportName, infos: wanted });
     await this.#option(option, data, `export '${printable(exportName)}'`, reply => {
       if (reply.type !== NBD_REP_INFO) throw unexpected(reply, option === NBD_OPT_GO ? 'NBD_OPT_GO' : 'NBD_OPT_INFO');
       infos.push(decodeInfoReply(reply.data));
@@ -257,10 +262,10 @@ export class Handshake {
     const size = infos.findLast(info => info.kind === 'export');
     if (size === undefined) throw new ProtocolError('The server accepted the export without telling its size');
     const description = infos.findLast(info => info.kind === 'description')?.description ?? '';
+    const name = infos.findLast(info => info.kind === 'name')?.name ?? exportName;
     const sizes = infos.findLast(info => info.kind === 'block-size');
-    const blockSizes =
-      sizes === undefined ? DEFAULT_BLOCK_SIZES : checkedBlockSizes(sizes.minimum, sizes.preferred, sizes.maximum);
-    return exportInfo(exportName, description, size.sizeBytes, size.flags, blockSizes);
+    const blockSizes = sizes === undefined ? null : checkedBlockSizes(sizes.minimum, sizes.preferred, sizes.maximum);
+    return exportInfo(name, description, size.sizeBytes, size.flags, blockSizes);
   }
 
   /** `#option` for what a client can do without: false where the server refused it, for whatever reason. */

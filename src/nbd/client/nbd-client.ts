@@ -18,7 +18,7 @@ import { EXTENT_HOLE, EXTENT_ZERO, ExtentList } from '../../block/extent-list.ts
 import type { ListedExport } from '../protocol/list-reply.ts';
 import { Call, type CallHost, type CallOptions } from './call.ts';
 import type { ExportInfo } from './export-info.ts';
-import { type ExportReport, listExports, reportExport } from './export-report.ts';
+import { type ExportReport, reportExport, reportServer } from './export-report.ts';
 import { type MetadataExtent, MetadataExtents } from './metadata-extents.ts';
 import { clientOptions, type NbdClientOptions, type NbdClientSettings, openTarget } from './open-target.ts';
 import { RequestAdapter } from './request-adapter.ts';
@@ -85,7 +85,7 @@ export class NbdClient implements AsyncDisposable {
     target: string | NbdClientOptions,
     settings: NbdClientSettings = {},
   ): Promise<readonly ListedExport[]> {
-    return await listExports(clientOptions(target, settings));
+    return (await reportServer(clientOptions(target, settings))).exports;
   }
 
   /** What a server says about an export, asked for without opening it where the server can tell. */
