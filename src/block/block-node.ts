@@ -27,6 +27,8 @@ export type NodeLimits = {
   readonly requestTimeoutMs?: number;
   /** It sends requests again when its link was lost and is back; no such thing where it is left out. */
   readonly reconnects?: boolean;
+  /** It sends requests over several links, of which one may be lost before the others; not so where it is left out. */
+  readonly isParallel?: boolean;
 };
 
 export const DEFAULT_LIMITS: NodeLimits = {

@@ -3,6 +3,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { version } from '../daemon/version.ts';
 import { threadPool } from '../os/thread-pool.ts';
+import { copyCommand } from './copy/command.ts';
 import { demoCommand } from './demo/command.ts';
 import { infoCommand } from './info/command.ts';
 import { LOG_LEVELS, type LogLevel } from './logging.ts';
@@ -37,7 +38,7 @@ function createProgram(): Command {
     // An error is the one line that reportUsage writes, without help around it.
     .configureOutput({ outputError: () => {}, writeErr: () => {} })
     .exitOverride();
-  for (const command of [serveCommand(), storageDaemonCommand(), infoCommand(), demoCommand()]) {
+  for (const command of [serveCommand(), storageDaemonCommand(), infoCommand(), copyCommand(), demoCommand()]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   return program;

@@ -11,9 +11,9 @@
  */
 
 import { formatSize } from '../../base/size.ts';
+import { bar } from '../bar.ts';
 import { WRITER_DEPTH } from './block-writer.ts';
 import { formatCount, formatMs } from './format.ts';
-import { bar } from './progress-bar.ts';
 import type { RoundStatus } from './round-status.ts';
 
 const LEFT_COLUMNS = 36;

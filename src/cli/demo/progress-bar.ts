@@ -1,20 +1,12 @@
-/**
- * The progress bar of the demo. Our own: the libraries for it that are kept well have left Node 20 behind
- * (docs/dependencies.md).
- */
+/** How far the demo is. */
 
+import { bar } from '../bar.ts';
 import type { RoundStatus } from './round-status.ts';
 
 const COLUMNS = 24;
 /** Where each phase begins in its round, by the time that phases usually take. */
 const PHASE_START = { fill: 0, load: 0.08, 'take over': 0.92, verify: 0.95, done: 1 } as const;
 const PHASE_END = { fill: 0.08, load: 0.92, 'take over': 0.95, verify: 1, done: 1 } as const;
-
-/** `fraction` of `columns` filled. */
-export function bar(fraction: number, columns: number): string {
-  const filled = Math.round(Math.min(1, Math.max(0, fraction)) * columns);
-  return '█'.repeat(filled) + '░'.repeat(columns - filled);
-}
 
 /** One line: how much of all rounds is done, and what is being done. */
 export function progressLine(status: RoundStatus, rounds: number): string {

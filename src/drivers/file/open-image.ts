@@ -3,7 +3,7 @@
 import { close, constants, fstat, open, type Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { EACCES, ENOENT, EPERM, EROFS, errnoOf } from '../../base/errno.ts';
+import { EACCES, EBUSY, ENOENT, EPERM, EROFS, errnoOf } from '../../base/errno.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { blockDeviceGeometry } from '../../os/block-device.ts';
@@ -80,6 +80,7 @@ function lock(fd: number, options: FileOptions, readOnly: boolean, logger: Logge
     throw new UsageError(
       `Image '${options.filename}' is in use by another process or node; ` +
         'stop that first, or read it anyway with read-only and force-share',
+      { errno: EBUSY },
     );
   }
   if (outcome === 'unsupported') {

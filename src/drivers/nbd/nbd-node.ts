@@ -1,5 +1,6 @@
 /** NbdNode: an export of an NBD server as a node of the block graph. */
 
+import { EROFS } from '../../base/errno.ts';
 import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import { BlockNode } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
@@ -31,6 +32,7 @@ export class NbdNode extends BlockNode {
         fastZeroes: target.export.canFastZero,
         requestTimeoutMs: longestRequestMs(options),
         ...(reconnects ? { reconnects } : {}),
+        ...(target.connections > 1 ? { isParallel: true } : {}),
       },
       filename: formatNbdUri({ address: options.server, exportName: options.export, tls: target.features.tls }),
     });
@@ -50,6 +52,7 @@ export class NbdNode extends BlockNode {
       await target.close();
       throw new UsageError(
         `Node '${context.nodeName}': export '${options.export}' is read-only on its server; open the node with read-only=on`,
+        { errno: EROFS },
       );
     }
     return new NbdNode(target, options, context);
@@ -82,7 +85,11 @@ async function connect(options: NbdOptions, context: OpenContext): Promise<Reque
       ...(tls === null ? {} : { tls }),
     };
     const reconnects = options['reconnect-delay'] > 0;
-    return await connectTarget(connection, 1, reconnects ? reconnectOptionsOf(options, context) : undefined);
+    return await connectTarget(
+      connection,
+      options.connections,
+      reconnects ? reconnectOptionsOf(options, context) : undefined,
+    );
   } catch (cause) {
     const message = `Node '${context.nodeName}': ${messageOf(cause)}`;
     throw cause instanceof UsageError ? new UsageError(message, { cause }) : new ColobusError(message, { cause });

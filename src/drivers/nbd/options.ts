@@ -1,6 +1,7 @@
 /** Options of the `nbd` driver, as QEMU's blockdev-add takes them. */
 
 import * as z from 'zod';
+import { MAX_CONNECTIONS } from '../../nbd/client/connection-group.ts';
 import { NBD_MAX_STRING_BYTES } from '../../nbd/protocol/constants.ts';
 import type { NbdAddress } from '../../nbd/uri.ts';
 
@@ -41,6 +42,8 @@ export type NbdOptions = {
   readonly 'tls-creds'?: string | undefined;
   /** Whom the server's certificate must name; the host of `server` unless given. */
   readonly 'tls-hostname'?: string | undefined;
+  /** Connections to open, 1 to 16, where the server allows several. */
+  readonly connections: number;
   /** Seconds for which requests wait for a lost connection to come back; 0 never connects again. */
   readonly 'reconnect-delay': number;
   /** Seconds for connecting and the handshake. */
@@ -60,6 +63,7 @@ export const nbdOptions: z.ZodType<NbdOptions> = z.strictObject({
   export: z.string().max(NBD_MAX_STRING_BYTES).default(''),
   'tls-creds': z.string().min(1).optional(),
   'tls-hostname': z.string().min(1).optional(),
+  connections: z.int().min(1).max(MAX_CONNECTIONS).default(1),
   'reconnect-delay': seconds.min(0).default(0),
   'open-timeout': seconds.min(1).default(10),
   'request-timeout': timeoutMs.default(5000),

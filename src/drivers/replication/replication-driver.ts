@@ -21,7 +21,7 @@ export const replicationDriver: Driver<ReplicationOptions> = {
     }
     for (const edge of edges) {
       requireEqualLengths(edges[0] as BlockEdge, edge);
-      refuseReconnecting(edge.node);
+      refuseUnfitLink(edge.node);
     }
     return new ReplicationNode({
       name: context.nodeName,
@@ -42,12 +42,20 @@ function requireEqualLengths(local: BlockEdge, other: BlockEdge): void {
   );
 }
 
-/** A link that comes back by itself would hide the writes that the copy missed, or repeat one behind a later one. */
-function refuseReconnecting(node: BlockNode): void {
+/**
+ * A link that comes back by itself would hide the writes that the copy missed, or repeat one behind a later one. Of a
+ * link that is several connections one may be lost before the others, and the secondary counts writes by connection.
+ */
+function refuseUnfitLink(node: BlockNode): void {
   if (node.limits.reconnects === true) {
     throw new UsageError(
       `Node '${node.name}' connects again by itself, which a copy of a replicated disk must not; set its reconnect-delay to 0`,
     );
   }
-  for (const edge of node.children.values()) refuseReconnecting(edge.node);
+  if (node.limits.isParallel === true) {
+    throw new UsageError(
+      `Node '${node.name}' has several connections, of which a copy of a replicated disk must have one; set its connections to 1`,
+    );
+  }
+  for (const edge of node.children.values()) refuseUnfitLink(edge.node);
 }

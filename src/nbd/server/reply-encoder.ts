@@ -7,6 +7,7 @@
  */
 
 import type { Slab } from '../../base/buffer-pool.ts';
+import { endOfRun, GRAIN_BYTES, isZeroGrain } from '../../base/zero-runs.ts';
 import type { ExtentList } from '../../block/extent-list.ts';
 import {
   BLOCK_STATUS_EXT_BYTES,
@@ -43,7 +44,6 @@ import { wireErrorOf } from '../protocol/wire-errno.ts';
 import type { ReplyStyle } from './handshake-state.ts';
 import { MAX_EXTENTS } from './limits.ts';
 import type { ReplyQueue } from './reply-queue.ts';
-import { endOfRun, GRAIN_BYTES, isZeroGrain } from './zero-runs.ts';
 
 /** What a reply repeats of its command. */
 export type ReplyAddress = {

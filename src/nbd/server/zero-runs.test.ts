@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { CMD, type RawNbdClient, request } from '../../../test/support/raw-nbd-client.ts';
 import { ServedDisk } from '../../../test/support/served-disk.ts';
-import { endOfRun, GRAIN_BYTES, isZeroGrain } from './zero-runs.ts';
+import { endOfRun, GRAIN_BYTES, isZeroGrain } from '../../base/zero-runs.ts';
 
 const DF = 4;
 const OFFSET_DATA = 1;
