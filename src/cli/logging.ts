@@ -2,9 +2,7 @@
 
 import { type Logger as PinoLogger, pino } from 'pino';
 import { messageOf } from '../base/errors.ts';
-
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+import type { LogLevel } from './log-level.ts';
 
 /** Writes synchronously, so that nothing is lost when the process ends. Errors have their stack at level debug only. */
 export function createLogger(level: LogLevel): PinoLogger {

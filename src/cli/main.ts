@@ -3,15 +3,19 @@
 import { Command, CommanderError, Option } from 'commander';
 import { version } from '../daemon/version.ts';
 import { threadPool } from '../os/thread-pool.ts';
-import { copyCommand } from './copy/command.ts';
-import { demoCommand } from './demo/command.ts';
-import { infoCommand } from './info/command.ts';
-import { LOG_LEVELS, type LogLevel } from './logging.ts';
+import { LOG_LEVELS, type LogLevel } from './log-level.ts';
 import { CliError, errorLine } from './report-error.ts';
-import { serveCommand } from './serve.ts';
-import { storageDaemonCommand } from './storage-daemon/command.ts';
 
 const USAGE_ERROR = 2;
+
+/** Only what is asked for is loaded: a program that copies in half a second does not take as long to start. */
+const COMMANDS: readonly (readonly [name: string, load: () => Promise<Command>])[] = [
+  ['serve', async () => (await import('./serve.ts')).serveCommand()],
+  ['storage-daemon', async () => (await import('./storage-daemon/command.ts')).storageDaemonCommand()],
+  ['info', async () => (await import('./info/command.ts')).infoCommand()],
+  ['copy', async () => (await import('./copy/command.ts')).copyCommand()],
+  ['demo', async () => (await import('./demo/command.ts')).demoCommand()],
+];
 
 /** Runs the command in `argv`, the arguments behind the program's name, and ends the process with its exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -20,14 +24,15 @@ export async function main(argv: readonly string[]): Promise<void> {
   // As bin/colobus.js or the operator has set it; without that libuv has its default, and so has the pool.
   const threads = Number(process.env.UV_THREADPOOL_SIZE);
   if (threads > 0) threadPool.resize(threads);
-  const program = createProgram();
+  const program = await createProgram(argv);
   const fail = (error: unknown): never => process.exit(report(error, program.opts<{ logLevel: LogLevel }>().logLevel));
   process.on('uncaughtException', fail);
   await program.parseAsync([...argv], { from: 'user' }).catch(fail);
   process.exit(0);
 }
 
-function createProgram(): Command {
+/** With the commands that `argv` may mean; with all of them where it names none. */
+async function createProgram(argv: readonly string[]): Promise<Command> {
   const program = new Command('colobus')
     .description("Keeps a virtual machine's disk on two hosts and takes over without losing an acknowledged write.")
     .version(version, '-V, --version', 'print the version')
@@ -38,8 +43,9 @@ function createProgram(): Command {
     // An error is the one line that reportUsage writes, without help around it.
     .configureOutput({ outputError: () => {}, writeErr: () => {} })
     .exitOverride();
-  for (const command of [serveCommand(), storageDaemonCommand(), infoCommand(), copyCommand(), demoCommand()]) {
-    program.addCommand(command.copyInheritedSettings(program));
+  const named = COMMANDS.filter(([name]) => argv.includes(name));
+  for (const [, load] of named.length === 0 ? COMMANDS : named) {
+    program.addCommand((await load()).copyInheritedSettings(program));
   }
   return program;
 }

@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts';
 import type { BlockBackend } from '../block/block-backend.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeRequest } from '../block/block-request.ts';
+import { allocateAligned } from '../os/aligned-memory.ts';
 import { ExtentReader } from './extent-reader.ts';
 import { Pipeline, type Start } from './pipeline.ts';
 import { commonAlignment, sideError } from './side.ts';
@@ -91,7 +92,7 @@ class Piece implements RequestOwner {
   constructor(comparison: ImageComparison) {
     const { requestBytes } = comparison.options;
     this.#comparison = comparison;
-    this.#buffers = [Buffer.allocUnsafeSlow(requestBytes), Buffer.allocUnsafeSlow(requestBytes)];
+    this.#buffers = [allocateAligned(requestBytes), allocateAligned(requestBytes)];
   }
 
   start(offset: number, length: number): void {

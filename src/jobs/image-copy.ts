@@ -15,6 +15,7 @@ import { deferred } from '../base/deadline.ts';
 import { endOfRun, isZeroGrain } from '../base/zero-runs.ts';
 import type { BlockBackend } from '../block/block-backend.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeRequest } from '../block/block-request.ts';
+import { allocateAligned } from '../os/aligned-memory.ts';
 import { ExtentReader } from './extent-reader.ts';
 import { Pipeline, type Start } from './pipeline.ts';
 import { commonAlignment, sideError } from './side.ts';
@@ -106,7 +107,7 @@ class ImageCopy {
 class Piece implements RequestOwner {
   readonly #copy: ImageCopy;
   /** Memory for what is read, from the first read on. */
-  #buffer = Buffer.alloc(0);
+  #buffer: Buffer = Buffer.alloc(0);
   #offset = 0;
   #length = 0;
   /** Bytes of the piece that are on the target. */
@@ -125,7 +126,7 @@ class Piece implements RequestOwner {
       return;
     }
     const { source, requestBytes } = this.#copy.options;
-    if (this.#buffer.length === 0) this.#buffer = Buffer.allocUnsafeSlow(requestBytes);
+    if (this.#buffer.length === 0) this.#buffer = allocateAligned(requestBytes);
     this.#submit(source, 'read', length);
   }
 

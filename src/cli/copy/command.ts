@@ -8,7 +8,6 @@ import { formatSize, parseSize } from '../../base/size.ts';
 import type { ImageCopyResult } from '../../jobs/image-copy.ts';
 import { MAX_CONNECTIONS } from '../../nbd/client/connection-group.ts';
 import { addClientTlsOptions, type ClientTlsOptions } from '../client-tls.ts';
-import { createLogger, type LogLevel } from '../logging.ts';
 import { CliError } from '../report-error.ts';
 import { CopyFailure, type CopyOptions, copyBetween } from './copy.ts';
 import { placesOf } from './end.ts';
@@ -31,7 +30,6 @@ type CommandOptions = ClientTlsOptions & {
   readonly forceShare?: true;
   readonly verify?: true;
   readonly progress?: true;
-  readonly logLevel: LogLevel;
 };
 
 type Limits = Pick<CopyOptions, 'connections' | 'requests' | 'requestBytes' | 'timeoutSeconds'>;
@@ -51,11 +49,11 @@ export function copyCommand(): Command {
     .option('--force-share', 'read FROM even while another process writes to it')
     .option('--progress', 'show progress even where stderr is no terminal')
     .option('--connections <n>', `connections to a server that allows several, 1 to ${MAX_CONNECTIONS}`, '4')
-    .option('--requests <n>', `requests in flight, 1 to ${MAX_REQUESTS}`, '64')
-    .option('--request-size <size>', 'bytes of a request, with K or M: 4K to 32M', '256K')
+    .option('--requests <n>', `requests in flight, 1 to ${MAX_REQUESTS}`, '16')
+    .option('--request-size <size>', 'bytes of a request, with K or M: 4K to 32M', '512K')
     .option('--timeout <seconds>', 'longest wait for an answer of a server; for the flush at the end ten times', '30');
-  return addClientTlsOptions(command).action(async (from: string, to: string, _options: unknown, self: Command) => {
-    await copy(from, to, self.optsWithGlobals<CommandOptions>());
+  return addClientTlsOptions(command).action(async (from: string, to: string, options: CommandOptions) => {
+    await copy(from, to, options);
   });
 }
 
@@ -70,7 +68,6 @@ async function copy(from: string, to: string, options: CommandOptions): Promise<
         ...limitsOf(options),
         forceShare: options.forceShare === true,
         verify: options.verify === true,
-        logger: createLogger(options.logLevel),
         note: text => (display === null ? process.stderr.write(`${text}\n`) : display.note(text)),
         onBegin: () => {
           hasBegun = true;

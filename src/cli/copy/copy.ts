@@ -19,8 +19,6 @@ export type CopyOptions = EndOptions & {
   /** Bytes of a read or write, as far as both ends take that. */
   readonly requestBytes: number;
   readonly verify: boolean;
-  /** Tells the user something in a sentence. */
-  readonly note: (text: string) => void;
   /** From now on the target is written to. */
   readonly onBegin: () => void;
   readonly onProgress: (phase: CopyPhase, doneBytes: number, totalBytes: number) => void;

@@ -2,12 +2,13 @@
 
 import { stat } from 'node:fs/promises';
 import { UsageError } from '../../base/errors.ts';
-import type { Logger } from '../../base/logger.ts';
+import { silentLogger } from '../../base/logger.ts';
 import { BlockBackend } from '../../block/block-backend.ts';
 import type { EdgePermissions } from '../../block/block-edge.ts';
 import { BlockGraph } from '../../block/block-graph.ts';
 import type { NodeDefinition } from '../../block/driver.ts';
-import { drivers } from '../../drivers/index.ts';
+import { fileDriver } from '../../drivers/file/file-driver.ts';
+import { nbdDriver } from '../../drivers/nbd/nbd-node.ts';
 import { loadTlsSession } from '../../nbd/client/tls-session.ts';
 import { formatNbdUri, type NbdAddress, type NbdUri } from '../../nbd/uri.ts';
 import { type ClientTlsOptions, looksLikeNbdUri, parseUris } from '../client-tls.ts';
@@ -20,7 +21,8 @@ export type EndOptions = {
   /** Longest wait for an answer of a server; ten times that for a flush. */
   readonly timeoutSeconds: number;
   readonly forceShare: boolean;
-  readonly logger: Logger;
+  /** Tells the user something in a sentence. */
+  readonly note: (text: string) => void;
 };
 
 /** Of a flush, which waits for all that a server's disk has not written yet. */
@@ -88,9 +90,10 @@ export class End implements AsyncDisposable {
     options: EndOptions,
   ): Promise<End> {
     const { definition, objects } = await define(place, options);
-    // A lost connection is told of by the error of the copy.
-    const log = place.kind === 'file' ? { logger: options.logger } : {};
-    const graph = new BlockGraph({ drivers, findObject: id => objects.get(id), ...log });
+    // Of a lost connection the error of the copy tells.
+    const warn = (_fields: object, message: string): void => options.note(`${message} (${describePlace(place)})`);
+    const logger = place.kind === 'file' ? { ...silentLogger, warn } : silentLogger;
+    const graph = new BlockGraph({ drivers: [fileDriver, nbdDriver], findObject: id => objects.get(id), logger });
     try {
       const node = await graph.add({ ...definition, 'node-name': role, 'read-only': !permissions.write });
       return new End(graph, new BlockBackend(`${role} '${describePlace(place)}'`, node, permissions));
@@ -114,7 +117,7 @@ type Defined = { readonly definition: NodeDefinition; readonly objects: Readonly
 async function define(place: Place, options: EndOptions): Promise<Defined> {
   if (place.kind === 'file') {
     return {
-      definition: { driver: 'file', filename: place.path, 'force-share': options.forceShare },
+      definition: { driver: 'file', filename: place.path, aio: 'threads', 'force-share': options.forceShare },
       objects: new Map(),
     };
   }
