@@ -147,7 +147,7 @@ describe('colobus serve', () => {
 describe('colobus', () => {
   it('prints help and version for itself and for every command', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-    for (const command of [[], ['serve'], ['storage-daemon'], ['info']]) {
+    for (const command of [[], ['serve'], ['storage-daemon'], ['info'], ['copy']]) {
       await using help = Program.colobus([...command, '--help']);
       const shown = await help.ended();
       assert.deepEqual([shown.exitCode, shown.stderr], [0, '']);

@@ -12,6 +12,7 @@ import { BlockGraph } from '../../block/block-graph.ts';
 import { type BlockRequest, type RequestKind, type RequestOwner, takeRequest } from '../../block/block-request.ts';
 import type { NodeDefinition } from '../../block/driver.ts';
 import * as wire from '../../nbd/protocol/constants.ts';
+import { drivers } from '../index.ts';
 import { NbdNode, nbdDriver } from './nbd-node.ts';
 
 const MIB = 1024 * 1024;
@@ -79,6 +80,21 @@ test('the limits of the server are the limits of the node', async () => {
   release(backend);
 });
 
+test('several connections are opened where the server allows them, but not below a replicated disk', async () => {
+  await using peer = await NbdPeer.nbdkit('--filter=multi-conn', 'memory', '1M', 'multi-conn-mode=emulate');
+  await using graph = new BlockGraph({ drivers });
+  const remote = definition(unixAddress(peer), { connections: 3 });
+  const node = await addNbd(graph, remote);
+  assert.equal(node.limits.isParallel, true);
+  await graph.add({ driver: 'memory', 'node-name': 'local', size: MIB });
+  const children = ['local', 'remote'];
+  await assert.rejects(graph.add({ driver: 'replication', 'node-name': 'root', children }), /set its connections to 1/);
+  await using single = await NbdPeer.nbdkit('--filter=multi-conn', 'memory', '1M', 'multi-conn-mode=disable');
+  const alone = await graph.add({ ...definition(unixAddress(single), { connections: 3 }), 'node-name': 'alone' });
+  assert.equal(alone.limits.isParallel, undefined);
+  await graph.add({ driver: 'replication', 'node-name': 'root', children: ['local', 'alone'] });
+});
+
 test('a read-only export needs a read-only node', async () => {
   await using peer = await NbdPeer.nbdkit('--readonly', 'memory', '1M');
   await using graph = graphWithNbd();
@@ -134,6 +150,7 @@ for (const [what, options, told] of [
     { server: { type: 'inet', host: 'a', port: 65536 } },
     /'server.port': a port is a number from 1 to 65535/,
   ],
+  ['no connection at all', { connections: 0 }, /'connections'/],
   ['a negative time to reconnect', { 'reconnect-delay': -1 }, /'reconnect-delay'/],
   ['an unknown option', { colour: 'red' }, /'colour' is unexpected/],
   ['unknown credentials', { 'tls-creds': 'tls0' }, /No TLS credentials with id 'tls0'/],
