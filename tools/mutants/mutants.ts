@@ -3,6 +3,7 @@
 import { blockMutants } from './block-mutants.ts';
 import { bufferMutants } from './buffer-mutants.ts';
 import { checkpointMutants } from './checkpoint-mutants.ts';
+import { copyMutants } from './copy-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
 import { replicationMutants } from './replication-mutants.ts';
@@ -13,4 +14,5 @@ export const mutants: readonly Mutant[] = [
   ...replicationMutants,
   ...checkpointMutants,
   ...nbdMutants,
+  ...copyMutants,
 ];
