@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { watch } from 'node:fs';
-import { chmod, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { NbdPeer } from '../support/nbd-peer.ts';
@@ -89,45 +89,12 @@ describe('colobus copy', () => {
     assert.ok((await blocks('full.img')) <= (await blocks('disk.img')) + 8);
   });
 
-  it('goes up to servers and down from them, however little they can do', async () => {
-    await using nbdkit = await NbdPeer.nbdkit('memory', String(SIZE));
-    await using simple = await NbdPeer.nbdkit('--no-sr', '--filter=nozero', 'memory', String(SIZE));
-    await using qemu = await NbdPeer.qemuNbd(async path => {
-      await writeFile(path, Buffer.alloc(SIZE, 0xee));
-    });
-    const servers = [nbdkit, simple, qemu];
-    await Promise.all(servers.map(server => succeeds('disk.img', server.uri(), '--verify')));
-    await Promise.all(servers.map((server, index) => succeeds(server.uri(), `down-${index}.img`)));
-    for (const index of servers.keys()) {
-      await expectCopy(`down-${index}.img`);
-      // Zeroes that a server does not tell of are found by grains of 64 KiB.
-      assert.ok((await blocks(`down-${index}.img`)) <= (await blocks('disk.img')) + (2 * 64 * 1024) / 512);
-    }
-    await using theirs = Program.start('nbdcopy', [nbdkit.uri(), folder.file('theirs.img')]);
-    assert.equal((await theirs.ended()).exitCode, 0);
-    await expectCopy('theirs.img');
-    // From server to server, onto something else than zeroes.
-    await succeeds(simple.uri(), qemu.uri(), '--verify');
-  });
-
-  it('keeps to the block sizes of both servers', async () => {
-    const sizes = ['blocksize-minimum=4096', 'blocksize-maximum=64K', 'blocksize-error-policy=error'];
-    await truncate(folder.file('disk.img'), 12 * MIB);
-    await using target = await NbdPeer.nbdkit('--filter=blocksize-policy', 'memory', '12M', ...sizes);
-    const { exitCode, stderr } = await copy('disk.img', target.uri(), '--verify');
-    assert.deepEqual({ exitCode, stderr }, { exitCode: 0, stderr: '' });
-    await truncate(folder.file('disk.img'), SIZE);
-    await using larger = await NbdPeer.nbdkit('--filter=blocksize-policy', 'memory', '16M', ...sizes);
-    const refused = await copy('disk.img', larger.uri());
-    assert.equal(refused.exitCode, 2);
-    assert.match(oneLine(refused), /not whole blocks of the 4096 bytes/);
-  });
-
   it('writes to a larger target with a note and leaves what lies behind', async () => {
     await writeFile(folder.file('large.img'), Buffer.alloc(SIZE + 512, 0xee));
-    const { exitCode, stderr } = await copy('disk.img', 'large.img', '--verify');
+    const { exitCode, stderr } = await copy('disk.img', 'large.img', '--verify', '--progress');
     assert.equal(exitCode, 0);
-    assert.equal(stderr, 'The target is 512 B (512 bytes) larger than the source; what it has there stays\n');
+    assert.match(stderr, /^The target is 512 B \(512 bytes\) larger than the source; what it has there stays\n/);
+    assert.match(stderr, /^verify █{24} 100 % {2}12\.0 MiB of 12\.0 MiB/m);
     const large = await readFile(folder.file('large.img'));
     assert.ok(large.subarray(0, SIZE).equals(await readFile(folder.file('disk.img'))));
     assert.deepEqual(large.subarray(SIZE), Buffer.alloc(512, 0xee));
@@ -140,22 +107,15 @@ describe('colobus copy', () => {
       ...['--tls=require', `--tls-certificates=${files.directory}`, 'memory', String(SIZE)],
     );
     const alice = `nbds+unix://alice@/?socket=${keyed.socket}`;
-    await succeeds('disk.img', alice, '--tls-psk', files.keys, '--verify');
+    await succeeds('disk.img', alice, '--tls-psk', files.keys);
     const from = `nbds+unix://alice@/?socket=${keyed.socket}&tls-psk-file=${files.keys}`;
     await succeeds(from, `nbds+unix:///?socket=${certified.socket}`, '--tls-certificates', files.directory, '--verify');
-  });
-
-  it('shows how far it is where that is asked for', async () => {
-    const { exitCode, stderr } = await copy('disk.img', 'copy.img', '--verify', '--progress');
-    assert.equal(exitCode, 0);
-    assert.match(stderr, /^verify █{24} 100 % {2}12\.0 MiB of 12\.0 MiB/m);
   });
 });
 
 describe('colobus copy refuses', () => {
   it('what cannot be copied, with one line and exit code 2, and touches nothing', async () => {
     await writeFile(folder.file('small.img'), Buffer.alloc(MIB, 1));
-    await writeFile(folder.file('empty.img'), '');
     await writeFile(folder.file('sealed.img'), Buffer.alloc(SIZE, 1));
     await chmod(folder.file('sealed.img'), 0o444);
     const before = await contents();
@@ -163,7 +123,6 @@ describe('colobus copy refuses', () => {
     await using small = await NbdPeer.nbdkit('memory', '1M');
     const refused: readonly (readonly [args: readonly string[], says: RegExp])[] = [
       [['none.img', 'copy.img'], /Image 'none\.img' does not exist/],
-      [['empty.img', 'copy.img'], /Image 'empty\.img' has length 0/],
       [['disk.img', 'small.img'], /'small\.img' has 1048576 bytes and the source 12583424, .*make the target larger/],
       [['disk.img', 'none/copy.img'], /'none\/copy\.img' cannot be created/],
       [['disk.img', 'sealed.img'], /target 'sealed\.img' is read-only/],
@@ -172,7 +131,6 @@ describe('colobus copy refuses', () => {
       [['disk.img', small.uri()], /has 1048576 bytes and the source/],
       [['nbd+unix:///?socket=none', 'copy.img'], /Cannot connect to the NBD server at none: no such socket/],
       [['disk.img', 'copy.img', '--request-size', '5000'], /--request-size '5000'/],
-      [['disk.img', 'nbd://host:port/'], /is not HOST or HOST:PORT/],
     ];
     const ends = await Promise.all(refused.map(([args]) => copy(...args)));
     for (const [index, end] of ends.entries()) {
@@ -214,36 +172,6 @@ describe('colobus copy refuses', () => {
 });
 
 describe('a copy that fails midway ends with exit code 1 and says that the target is incomplete:', () => {
-  it('a target without room', async () => {
-    const errors = ['error-pwrite=ENOSPC', 'error-pwrite-rate=1'];
-    await using peer = await NbdPeer.nbdkit('--filter=error', 'memory', String(SIZE), ...errors);
-    const end = await copy('disk.img', peer.uri());
-    assert.equal(end.exitCode, 1);
-    assert.match(
-      oneLine(end),
-      /Cannot write bytes \d+ \+ \d+ of target 'nbd\+unix:[^']+': ENOSPC, .*the target is incomplete: make room for it/,
-    );
-  });
-
-  it('a target that takes all and cannot keep it', async () => {
-    const reads = [`get_size=echo ${SIZE}`, 'pread=head -c $3 /dev/zero'];
-    const writes = ['can_write=exit 0', 'pwrite=cat >/dev/null', 'can_zero=exit 0', 'zero=exit 0'];
-    const flushes = ['can_flush=exit 0', 'flush=echo EIO lost >&2; exit 1'];
-    await using peer = await NbdPeer.nbdkit('eval', ...reads, ...writes, ...flushes);
-    const end = await copy('disk.img', peer.uri());
-    assert.equal(end.exitCode, 1);
-    assert.match(oneLine(end), /Flushing target '[^']+' failed: EIO, .*the target is incomplete: check the target/);
-  });
-
-  it('a source that cannot be read', async () => {
-    await using peer = await NbdPeer.nbdkit(
-      ...['--filter=error', 'pattern', String(SIZE), 'error-pread=EIO', 'error-pread-rate=1'],
-    );
-    const end = await copy(peer.uri(), 'copy.img');
-    assert.equal(end.exitCode, 1);
-    assert.match(oneLine(end), /Cannot read bytes 0 \+ \d+ of source '[^']+': EIO, .*incomplete: check the source/);
-  });
-
   it('a server that dies', async () => {
     await using peer = await slowServer('log');
     await using program = start('disk.img', peer.uri());
@@ -252,14 +180,6 @@ describe('a copy that fails midway ends with exit code 1 and says that the targe
     const end = await program.ended();
     assert.equal(end.exitCode, 1);
     assert.match(oneLine(end), /target '[^']+': ECONNRESET \(The connection [^\n]+ was lost.*the target is incomplete/);
-  });
-
-  it('a server that does not answer, after the time that it is given', async () => {
-    await using peer = await slowServer('log');
-    await using program = start('disk.img', peer.uri(), '--timeout', '1');
-    const end = await program.ended();
-    assert.equal(end.exitCode, 1);
-    assert.match(oneLine(end), /did not answer a request in time.*the target is incomplete/);
   });
 
   it('a user who does not want to wait', async () => {
