@@ -1,15 +1,21 @@
 /** fio's nbd engine: the client of every benchmark. */
 
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as z from 'zod';
 import { ColobusError } from '../src/base/errors.ts';
 
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 1_200_000;
+const NS_PER_MS = 1e6;
 
-const directionSchema = z.object({ iops: z.number(), bw_bytes: z.number(), total_ios: z.number() });
+const directionSchema = z.object({
+  iops: z.number(),
+  bw_bytes: z.number(),
+  total_ios: z.number(),
+  clat_ns: z.object({ percentile: z.object({ '99.000000': z.number() }).optional() }),
+});
 const outputSchema = z.object({
   jobs: z.array(z.object({ error: z.number(), read: directionSchema, write: directionSchema })).length(1),
 });
@@ -20,6 +26,8 @@ export type FioResult = {
   readonly bytesPerSecond: number;
   /** Requests in all. */
   readonly requests: number;
+  /** 99 of 100 requests completed within so long; of the slower direction. */
+  readonly p99Ms: number;
 };
 
 /** fio's arguments for a job; the same for every subject but for the URI. */
@@ -32,22 +40,27 @@ export function fioLine(job: FioJob): string {
 
 /** Runs `job` against `uri`; throws where fio fails or reports an I/O error. `directory` is for its output. */
 export async function runFio(job: FioJob, uri: string, directory: string): Promise<FioResult> {
-  const output = join(directory, 'fio.json');
+  const folder = await mkdtemp(join(directory, 'fio-'));
+  const output = join(folder, 'fio.json');
   const args = [...argumentsOf(job), `--uri=${uri}`, '--output-format=json', `--output=${output}`];
   try {
-    await promisify(execFile)('fio', args, { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', cwd: directory });
+    await promisify(execFile)('fio', args, { timeout: TIMEOUT_MS, killSignal: 'SIGKILL', cwd: folder });
     const { jobs } = outputSchema.parse(JSON.parse(await readFile(output, 'utf8')));
     const [{ error, read, write }] = jobs as [(typeof jobs)[number]];
     if (error !== 0) throw new ColobusError(`fio reported error ${error} on ${uri}`);
-    const [one, other] = [read, write];
     return {
-      iops: one.iops + other.iops,
-      bytesPerSecond: one.bw_bytes + other.bw_bytes,
-      requests: one.total_ios + other.total_ios,
+      iops: read.iops + write.iops,
+      bytesPerSecond: read.bw_bytes + write.bw_bytes,
+      requests: read.total_ios + write.total_ios,
+      p99Ms: Math.max(p99Ns(read), p99Ns(write)) / NS_PER_MS,
     };
   } finally {
-    await rm(output, { force: true });
+    await rm(folder, { recursive: true, force: true });
   }
+}
+
+function p99Ns(direction: z.infer<typeof directionSchema>): number {
+  return direction.clat_ns.percentile?.['99.000000'] ?? 0;
 }
 
 function argumentsOf(job: FioJob): string[] {

@@ -24,6 +24,9 @@ export function describeVersions(): Readonly<Record<string, string>> {
     node: process.versions.node,
     colobus: version,
     qemu: firstLine('qemu-system-x86_64', '--version'),
+    'qemu-nbd': firstLine('qemu-nbd', '--version'),
+    nbdkit: firstLine('nbdkit', '--version'),
+    nbdcopy: firstLine('nbdcopy', '--version'),
     fio: firstLine('fio', '--version'),
   };
 }

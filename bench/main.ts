@@ -3,11 +3,19 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { messageOf, UsageError } from '../src/base/errors.ts';
 import { projectRoot } from '../test/support/project.ts';
 import type { BenchmarkGroup } from './benchmark-group.ts';
-import { type BenchmarkResult, judge, type Measurement, summarize } from './benchmark-result.ts';
+import {
+  type BenchmarkResult,
+  type GroupFailure,
+  judge,
+  type Measurement,
+  type Row,
+  summarize,
+  type Target,
+} from './benchmark-result.ts';
 import { groups } from './groups/index.ts';
 import { describeMachine, describeVersions } from './machine.ts';
 import { resultTable } from './result-table.ts';
@@ -30,7 +38,7 @@ async function main(args: string[]): Promise<number> {
     const file = await save(result);
     if (!settings.json) process.stdout.write(`\n${resultTable(result)}\n\n${file}\n`);
     else process.stdout.write(`${JSON.stringify(result)}\n`);
-    return result.targets.every(target => target.met) ? 0 : 1;
+    return result.failures.length === 0 && result.targets.every(target => target.met) ? 0 : 1;
   } catch (error) {
     process.stderr.write(`bench: ${messageOf(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
@@ -76,29 +84,48 @@ function positiveNumber(text: string | undefined, otherwise: number, option: str
   throw new UsageError(`${option} '${text}' is not a whole number from 1 on`);
 }
 
+/** Runs the groups one after the other; one that fails does not take the figures of the others with it. */
 async function measure({ chosen, rounds, seconds, diskDirectory }: Settings): Promise<BenchmarkResult> {
+  const versions = describeVersions();
+  const rows: Row[] = [];
+  const targets: Target[] = [];
+  const failures: GroupFailure[] = [];
+  for (const group of chosen) {
+    try {
+      const measured = summarize(await runGroup(group, { rounds, seconds, diskDirectory }));
+      rows.push(...measured);
+      targets.push(...judge(measured, group.promises));
+    } catch (error) {
+      failures.push({ group: group.name, reason: messageOf(error) });
+      process.stderr.write(`${group.name}: ${inspect(error)}\n`);
+    }
+  }
+  return {
+    group: chosen.map(({ name }) => name).join(' '),
+    machine: describeMachine(diskDirectory),
+    versions,
+    rounds,
+    seconds,
+    rows,
+    targets,
+    failures,
+  };
+}
+
+/** One group in folders of its own. */
+async function runGroup(
+  group: BenchmarkGroup,
+  { rounds, seconds, diskDirectory }: Pick<Settings, 'rounds' | 'seconds' | 'diskDirectory'>,
+): Promise<Measurement[]> {
   const workDirectory = await mkdtemp(join(tmpdir(), 'colobus-bench-'));
   const disks = await mkdtemp(join(diskDirectory, 'colobus-bench-'));
-  const measurements: Measurement[] = [];
+  const report = (line: string) => void process.stderr.write(`${group.name}: ${line}\n`);
   try {
-    const report = (line: string) => void process.stderr.write(`${line}\n`);
-    for (const group of chosen) {
-      measurements.push(...(await group.run({ rounds, seconds, diskDirectory: disks, workDirectory, report })));
-    }
+    return await group.run({ rounds, seconds, diskDirectory: disks, workDirectory, report });
   } finally {
     await rm(workDirectory, { recursive: true });
     await rm(disks, { recursive: true });
   }
-  const rows = summarize(measurements);
-  const promises = chosen.flatMap(group => group.promises);
-  return {
-    group: chosen.map(({ name }) => name).join(' '),
-    machine: describeMachine(diskDirectory),
-    versions: describeVersions(),
-    rounds,
-    rows,
-    targets: judge(rows, promises),
-  };
 }
 
 /** Writes `bench/results/LATEST.json` and returns its path. */

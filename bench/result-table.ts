@@ -1,18 +1,27 @@
 /** A benchmark result for people. */
 
-import type { BenchmarkResult, Row, Target } from './benchmark-result.ts';
+import { type BenchmarkResult, isOurs, type Row, type Target } from './benchmark-result.ts';
 
 /** The rows and targets as a text of several lines. */
-export function resultTable({ rows, targets }: BenchmarkResult): string {
+export function resultTable({ rows, targets, failures }: BenchmarkResult): string {
   const header = ['workload', 'subject', 'median', 'spread', 'ratio', 'CPU µs a request'];
-  return [...columns([header, ...rows.map(cells)]), '', ...targets.map(describeTarget)].join('\n');
+  const failed = failures.map(({ group, reason }) => `MISSED  ${group}: could not be measured: ${reason}`);
+  return [...columns([header, ...rows.map(cells)]), '', ...targets.map(describeTarget), ...failed].join('\n');
 }
 
 function cells(row: Row): string[] {
-  const ratios = Object.entries(row.ratio).map(([peer, ratio]) => `${ratio.toFixed(2)} × ${peer}`);
+  const peers = isOurs(row.subject) ? Object.entries(row.ratio).filter(([peer]) => !isOurs(peer)) : [];
+  const ratios = peers.map(([peer, ratio]) => `${figure(ratio)} × ${peer}`);
   const cpu = Object.entries(row.cpuUsPerRequest).map(([process, us]) => `${process} ${us.toFixed(1)}`);
-  const median = `${row.median.toFixed(row.median < 100 ? 2 : 0)} ${row.unit}`;
-  return [row.workload, row.subject, median, `${(row.spread * 100).toFixed(0)} %`, ratios.join(', '), cpu.join(', ')];
+  const spread = `${(row.spread * 100).toFixed(0)} %`;
+  return [row.workload, row.subject, `${figure(row.median)} ${row.unit}`, spread, ratios.join(', '), cpu.join(', ')];
+}
+
+/** Three digits at least where there are any. */
+export function figure(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 100) return value.toFixed(0);
+  return size >= 1 || size === 0 ? value.toFixed(2) : value.toPrecision(3);
 }
 
 function columns(lines: readonly (readonly string[])[]): string[] {
@@ -25,7 +34,7 @@ function columns(lines: readonly (readonly string[])[]): string[] {
   );
 }
 
-function describeTarget({ workload, peer, relation, want, got, met }: Target): string {
+function describeTarget({ workload, subject, peer, relation, want, got, met }: Target): string {
   const goal = peer === null ? `${relation} ${want}` : `${relation} ${want} × ${peer}`;
-  return `${met ? 'met   ' : 'MISSED'}  ${workload}: ${goal}, got ${got.toFixed(2)}`;
+  return `${met ? 'met   ' : 'MISSED'}  ${subject}, ${workload}: ${goal}, got ${figure(got)}`;
 }

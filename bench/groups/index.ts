@@ -2,5 +2,6 @@
 
 import type { BenchmarkGroup } from '../benchmark-group.ts';
 import { replicationGroup } from './replication.ts';
+import { serveGroup } from './serve.ts';
 
-export const groups: readonly BenchmarkGroup[] = [replicationGroup];
+export const groups: readonly BenchmarkGroup[] = [serveGroup, replicationGroup];

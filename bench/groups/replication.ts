@@ -1,169 +1,115 @@
 /**
  * Replication, primary to secondary with copy-on-write: two Colobus daemons against QEMU's COLO pair.
  *
- * A first round warms both up and does not count. Each round starts with a checkpoint, so that the epoch is fresh: the
- * buffers are empty. fio then writes each block at most once, in random order, over a quarter of the disk. A Colobus
- * row counts only if the `checkpoint` image is still available afterwards and the buffer holds exactly the chunks that
- * were written.
+ * Both links, unix and TCP, have their pairs, which take each workload in turn; then come the links that QEMU's pair
+ * does not have. At first each disk is filled through the pair, so that an original is never a run of zeroes, which a
+ * buffer keeps for nothing. A *fresh epoch* begins with a checkpoint: the buffers are empty, and fio writes each block at
+ * most once. A Colobus row counts only if the `checkpoint` image is still available at its end and the buffer holds
+ * exactly the chunks that were written.
  */
 
 import { join } from 'node:path';
-import { ColobusError } from '../../src/base/errors.ts';
-import { ColobusPair } from '../../test/support/colobus-pair.ts';
-import { QemuPair } from '../../test/support/qemu-pair.ts';
 import type { BenchmarkGroup, BenchmarkOptions } from '../benchmark-group.ts';
-import type { Measurement, Unit } from '../benchmark-result.ts';
-import { type FioJob, fioLine, runFio } from '../fio.ts';
-import { cpuTimeUs } from '../process-cpu.ts';
+import type { Measurement, Promised } from '../benchmark-result.ts';
+import { measureCheckpoint, PRESERVE, PRESERVED_CHECKPOINT } from '../checkpoint-workload.ts';
+import { fioLine } from '../fio.ts';
+import { NBDCOPY_WRITE, nbdcopyWrite } from '../nbdcopy.ts';
+import { type PairSubject, startColobusPair, startQemuPair } from '../pair-subjects.ts';
+import { inRounds } from '../rounds.ts';
+import type { Samples } from '../samples.ts';
+import { createFullImage, QEMU_NBD, startServer } from '../server-subjects.ts';
+import { measure, type Subject } from '../subject.ts';
+import { measureOtherLinks } from './replication-links.ts';
+import {
+  DISK_BYTES,
+  FRESH_WRITE,
+  GRAPH_READ,
+  PRESERVED_WRITE,
+  replicationWorkloads,
+  SEQUENTIAL_1M,
+  SEQUENTIAL_64K,
+  SINGLE_WRITE,
+} from './replication-workloads.ts';
 
-const MIB = 1024 * 1024;
-const DISK_BYTES = 1024 * MIB;
-const CHUNK_BYTES = 4096;
-
-const RANDOM_WRITE: FioJob = {
-  name: 'fresh-epoch',
-  rw: 'randwrite',
-  bs: '4k',
-  iodepth: 32,
-  norandommap: 0,
-  size: DISK_BYTES,
-  io_size: DISK_BYTES / 4,
-};
-/** Fills the buffer with 128 MiB of originals. */
-const PRESERVE: FioJob = { name: 'preserve', rw: 'write', bs: '1m', iodepth: 4, size: 128 * MIB };
-
-const WRITE_WORKLOAD = '4 KiB random write, depth 32, fresh epoch';
-const CHECKPOINT_WORKLOAD = 'checkpoint with 128 MiB preserved';
-const SEQUENCE_WORKLOAD = 'checkpoint with 128 MiB preserved, all commands as the client sees them';
-const COLOBUS = 'colobus (unix)';
-const QEMU = 'qemu-pair (unix)';
+const COPY_BYTES = DISK_BYTES / 4;
+const COLOBUS_UNIX = 'colobus (unix)';
+const QEMU_UNIX = 'qemu-pair (unix)';
+const COLOBUS_TCP = 'colobus (TCP)';
+const QEMU_TCP = 'qemu-pair (TCP)';
 
 export const replicationGroup: BenchmarkGroup = {
   name: 'replication',
-  summary: 'Replicated writes and checkpoints, against QEMU’s COLO pair',
+  summary: 'Replicated writes and reads, against QEMU’s COLO pair',
   promises: [
-    { subject: COLOBUS, workload: WRITE_WORKLOAD, peer: QEMU, relation: 'at least', want: 3 },
-    { subject: COLOBUS, workload: CHECKPOINT_WORKLOAD, peer: null, relation: 'at most', want: 5 },
+    atLeast(COLOBUS_UNIX, FRESH_WRITE, QEMU_UNIX, 3),
+    atLeast(COLOBUS_UNIX, FRESH_WRITE, QEMU_UNIX, 8),
+    atLeast(COLOBUS_TCP, FRESH_WRITE, QEMU_TCP, 20),
+    atLeast(COLOBUS_UNIX, PRESERVED_WRITE, QEMU_UNIX, 4),
+    atLeast(COLOBUS_UNIX, SINGLE_WRITE, QEMU_UNIX, 1.4),
+    atLeast(COLOBUS_UNIX, SEQUENTIAL_64K, QEMU_UNIX, 1.5),
+    atLeast(COLOBUS_UNIX, SEQUENTIAL_1M, QEMU_UNIX, 1.5),
+    atLeast(COLOBUS_UNIX, GRAPH_READ, QEMU_NBD, 2.5),
+    { subject: COLOBUS_UNIX, workload: PRESERVED_CHECKPOINT, peer: null, relation: 'at most', want: 5 },
   ],
   run,
 };
 
-/** A pair under test. */
-type Subject = AsyncDisposable & {
-  readonly name: string;
-  readonly uri: string;
-  readonly pids: Readonly<Record<string, number>>;
-  /** Quiesced; milliseconds of it by workload. */
-  checkpoint(): Promise<Readonly<Record<string, number>>>;
-  /** Throws unless the epoch's `requests` writes of 4 KiB chunks, each to another place, are all preserved. */
-  verifyPreserved(chunks: number): Promise<void>;
-};
-
 async function run(options: BenchmarkOptions): Promise<Measurement[]> {
-  options.report(fioLine(RANDOM_WRITE));
+  for (const { job } of Object.values(replicationWorkloads(options.seconds))) options.report(fioLine(job));
   options.report(`${fioLine(PRESERVE)}   (before the checkpoint that is timed)`);
-  const samples = new Samples();
-  await using qemu = await startQemu(options);
-  await using colobus = await startColobus(options);
-  for (const subject of [qemu, colobus]) {
-    await measureWrites(subject, options, new Samples());
-    options.report(`warm-up, not counted: ${subject.name} done`);
-  }
-  for (let round = 1; round <= options.rounds; round += 1) {
-    for (const subject of [qemu, colobus]) {
-      await measureWrites(subject, options, samples);
-      await measureCheckpoint(subject, options, samples);
-      options.report(`round ${round} of ${options.rounds}: ${subject.name} done`);
-    }
-  }
-  return samples.measurements();
+  return [
+    ...(await measureUnixLinks(options)),
+    ...(await measureTcpLinks(options)),
+    ...(await measureOtherLinks(options)),
+  ];
 }
 
-async function measureWrites(subject: Subject, options: BenchmarkOptions, samples: Samples): Promise<void> {
-  await subject.checkpoint();
-  const before = await cpuTimes(subject.pids);
-  const { iops, requests } = await runFio(RANDOM_WRITE, subject.uri, options.workDirectory);
-  const after = await cpuTimes(subject.pids);
-  await subject.verifyPreserved(requests);
-  samples.add(WRITE_WORKLOAD, subject.name, 'IOPS', iops);
-  for (const [process, us] of Object.entries(after)) {
-    samples.addCpu(WRITE_WORKLOAD, subject.name, process, (us - (before[process] as number)) / requests);
-  }
-}
-
-async function measureCheckpoint(subject: Subject, options: BenchmarkOptions, samples: Samples): Promise<void> {
-  await subject.checkpoint();
-  const { requests } = await runFio(PRESERVE, subject.uri, options.workDirectory);
-  await subject.verifyPreserved((requests * MIB) / CHUNK_BYTES);
-  for (const [workload, ms] of Object.entries(await subject.checkpoint())) {
-    samples.add(workload, subject.name, 'ms', ms);
-  }
-}
-
-async function startQemu({ workDirectory, diskDirectory }: BenchmarkOptions): Promise<Subject> {
-  const directory = join(workDirectory, 'qemu');
-  const pair = await QemuPair.start({ directory, sizeBytes: DISK_BYTES, link: 'unix', disks: diskDirectory });
-  return {
-    name: QEMU,
-    uri: pair.primaryUri,
-    pids: pair.pids,
-    checkpoint: async () => ({ [CHECKPOINT_WORKLOAD]: await pair.checkpoint() }),
-    // QEMU says nothing about its buffer; a failed copy would have failed the write, and with it fio or the checkpoint.
-    verifyPreserved: async () => {},
-    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
-  };
-}
-
-async function startColobus({ workDirectory, diskDirectory }: BenchmarkOptions): Promise<Subject> {
-  const pair = await ColobusPair.start({
-    directory: workDirectory,
-    disksDirectory: diskDirectory,
-    sizeBytes: DISK_BYTES,
-    allocated: true,
+async function measureUnixLinks(options: BenchmarkOptions): Promise<Measurement[]> {
+  const source = join(options.diskDirectory, 'source.img');
+  await createFullImage(source, COPY_BYTES);
+  const { reads, ...writes } = replicationWorkloads(options.seconds);
+  await using qemu = await startQemuPair(QEMU_UNIX, options, { sizeBytes: DISK_BYTES, link: 'unix' });
+  await using colobus = await startColobusPair(COLOBUS_UNIX, options, { sizeBytes: DISK_BYTES, link: 'unix' });
+  await using plain = await startServer(QEMU_NBD, options, DISK_BYTES);
+  const pairs = [qemu, colobus];
+  return await inRounds(options, async samples => {
+    await inTurn(pairs, pair => measureFreshEpoch(pair, samples, options));
+    await inTurn(pairs, pair => pair.measure(writes.single, samples));
+    await inTurn(pairs, pair => pair.measure(writes.sequential64k, samples));
+    await inTurn(pairs, pair => pair.measure(writes.sequential1m, samples));
+    const readers: Subject[] = [...pairs, plain];
+    for (const subject of readers) await measure(reads, subject, samples, options);
+    await inTurn(pairs, pair => measureCheckpoint(pair, samples, options));
+    await inTurn(pairs, async pair => {
+      await pair.checkpoint();
+      samples.add(NBDCOPY_WRITE, pair.name, 'MiB/s', await nbdcopyWrite(source, pair.uri, COPY_BYTES));
+    });
   });
-  return {
-    name: COLOBUS,
-    uri: pair.disks[0].rootUri,
-    pids: { primary: pair.primary.pid, secondary: pair.secondary.pid },
-    checkpoint: async () => {
-      const { prepareToDoneUs, sequenceMs } = await pair.checkpoint();
-      return { [CHECKPOINT_WORKLOAD]: prepareToDoneUs / 1000, [SEQUENCE_WORKLOAD]: sequenceMs };
-    },
-    verifyPreserved: async chunks => {
-      const [report] = await pair.secondaryReports();
-      const { available, reason } = report?.images.checkpoint ?? { available: false };
-      if (!available) throw new ColobusError(`The checkpoint image was given up during the round: ${reason ?? ''}`);
-      const kept = report?.buffer?.chunks;
-      if (kept !== chunks) throw new ColobusError(`${chunks} chunks were written and ${kept} are preserved`);
-    },
-    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
-  };
 }
 
-async function cpuTimes(pids: Readonly<Record<string, number>>): Promise<Readonly<Record<string, number>>> {
-  const times = Object.entries(pids).map(async ([process, pid]) => [process, await cpuTimeUs(pid)] as const);
-  return Object.fromEntries(await Promise.all(times));
+async function measureTcpLinks(options: BenchmarkOptions): Promise<Measurement[]> {
+  const { fresh, single, sequential64k, sequential1m } = replicationWorkloads(options.seconds);
+  await using qemu = await startQemuPair(QEMU_TCP, options, { sizeBytes: DISK_BYTES, link: 'tcp' });
+  await using colobus = await startColobusPair(COLOBUS_TCP, options, { sizeBytes: DISK_BYTES, link: 'tcp' });
+  return await inRounds(options, async samples => {
+    for (const workload of [fresh, single, sequential64k, sequential1m]) {
+      await inTurn([qemu, colobus], pair => pair.measure(workload, samples));
+    }
+  });
 }
 
-/** Samples by workload and subject, in the order they first came. */
-class Samples {
-  readonly #rows = new Map<string, MutableMeasurement>();
-
-  add(workload: string, subject: string, unit: Unit, sample: number): void {
-    const key = `${workload} / ${subject}`;
-    const row = this.#rows.get(key) ?? { workload, subject, unit, samples: [], cpuUs: {} };
-    row.samples.push(sample);
-    this.#rows.set(key, row);
-  }
-
-  addCpu(workload: string, subject: string, process: string, us: number): void {
-    const cpuUs = this.#rows.get(`${workload} / ${subject}`)?.cpuUs ?? {};
-    cpuUs[process] = [...(cpuUs[process] ?? []), us];
-  }
-
-  measurements(): Measurement[] {
-    return [...this.#rows.values()];
-  }
+/** Writes a quarter of the disk twice in one epoch: the second time every chunk has its original preserved. */
+async function measureFreshEpoch(pair: PairSubject, samples: Samples, options: BenchmarkOptions): Promise<void> {
+  const { fresh, preserved } = replicationWorkloads(options.seconds);
+  const { requests } = await pair.measure(fresh, samples);
+  await measure(preserved, pair, samples, options);
+  await pair.verifyPreserved(requests);
 }
 
-type MutableMeasurement = Measurement & { readonly samples: number[]; readonly cpuUs: Record<string, number[]> };
+async function inTurn(pairs: readonly PairSubject[], action: (pair: PairSubject) => Promise<unknown>): Promise<void> {
+  for (const pair of pairs) await action(pair);
+}
+
+function atLeast(subject: string, workload: string, peer: string, want: number): Promised {
+  return { subject, workload, peer, relation: 'at least', want };
+}

@@ -7,14 +7,13 @@
  * Further disks count on: root1, link1, … All disks are one consistency group and start as zeroes.
  */
 
-import { open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ColobusError } from '../../src/base/errors.ts';
 import type { NodeDefinition } from '../../src/block/driver.ts';
 import type { TakeOverImage } from '../../src/block/replication-status.ts';
 import type { QmpClient } from '../../src/monitor/index.ts';
-import { formatNbdUri } from '../../src/nbd/uri.ts';
 import { Daemon } from './daemon.ts';
+import { listeningPort } from './listening-port.ts';
+import { type PairDisk, PairLayout } from './pair-layout.ts';
 
 const COMMIT_MS = 60_000;
 
@@ -23,29 +22,22 @@ export type ColobusPairOptions = {
   readonly directory: string;
   readonly disksDirectory?: string;
   readonly sizeBytes: number;
-  /** Write the zeroes of the images out instead of leaving holes. */
-  readonly allocated?: boolean;
   /** 1 unless given. */
   readonly disks?: number;
   /** Puts something on top of the local disk of the primary, such as a blkdebug node; the file itself unless given. */
   readonly primaryDisk?: (file: NodeDefinition, index: number) => NodeDefinition;
   /** The same on the secondary. */
   readonly secondaryDisk?: (file: NodeDefinition, index: number) => NodeDefinition;
+  /** How the primary reaches the secondary; over a unix socket unless given, TCP on the loopback else. */
+  readonly link?: 'unix' | 'tcp';
+  /** A folder with certificates of both ends; makes the link and the views encrypted. */
+  readonly tlsDirectory?: string;
   /** Further options of the replication nodes, of their nbd children, and of the buffers. */
   readonly replication?: Readonly<Record<string, unknown>>;
-  readonly link?: Readonly<Record<string, unknown>>;
+  readonly linkOptions?: Readonly<Record<string, unknown>>;
   readonly buffer?: Readonly<Record<string, unknown>>;
   /** Flags of node itself, on both sides. */
   readonly nodeFlags?: readonly string[];
-};
-
-export type PairDisk = {
-  /** The replicated disk, for the guest. */
-  readonly rootUri: string;
-  /** The standby's stable view, writable. */
-  readonly viewUri: string;
-  readonly primaryImage: string;
-  readonly secondaryImage: string;
 };
 
 /** What `query-replication` says of one node, as far as tests read it (docs/qmp.md). */
@@ -88,8 +80,10 @@ export class ColobusPair implements AsyncDisposable {
     const { directory, nodeFlags = [] } = options;
     const secondary = await Daemon.start({ directory, name: 'secondary', args: layout.secondaryArgs(), nodeFlags });
     try {
-      const primary = await Daemon.start({ directory, name: 'primary', args: layout.primaryArgs(), nodeFlags });
-      const pair = new ColobusPair(primary, secondary, layout.disks);
+      const port = options.link === 'tcp' ? await listeningPort(secondary.pid) : null;
+      const args = layout.primaryArgs(port);
+      const primary = await Daemon.start({ directory, name: 'primary', args, nodeFlags });
+      const pair = new ColobusPair(primary, secondary, layout.disks(port));
       try {
         await pair.secondary.qmp.execute('replication-start', { nodes: pair.buffers });
         await pair.primary.qmp.execute('replication-start', { nodes: pair.roots });
@@ -182,84 +176,4 @@ async function durationUs(secondary: QmpClient, checkpoint: number): Promise<num
 function isStatus(data: unknown, id: string, status: string): boolean {
   const change = data as { id: string; status: string };
   return change.id === id && change.status === status;
-}
-
-/** Names, paths and command lines. */
-class PairLayout {
-  readonly disks: readonly PairDisk[];
-  readonly #options: ColobusPairOptions;
-  readonly #primarySocket: string;
-  readonly #secondarySocket: string;
-
-  constructor(options: ColobusPairOptions) {
-    this.#options = options;
-    this.#primarySocket = join(options.directory, 'primary.nbd');
-    this.#secondarySocket = join(options.directory, 'secondary.nbd');
-    this.disks = Array.from({ length: options.disks ?? 1 }, (_, index) => ({
-      rootUri: exportUri(this.#primarySocket, `root${index}`),
-      viewUri: exportUri(this.#secondarySocket, `view${index}`),
-      primaryImage: join(options.disksDirectory ?? options.directory, `primary${index}.img`),
-      secondaryImage: join(options.disksDirectory ?? options.directory, `secondary${index}.img`),
-    }));
-  }
-
-  async createImages(): Promise<void> {
-    const { sizeBytes, allocated } = this.#options;
-    const paths = this.disks.flatMap(disk => [disk.primaryImage, disk.secondaryImage]);
-    for (const path of paths) await createImage(path, sizeBytes, allocated ?? false);
-  }
-
-  secondaryArgs(): string[] {
-    const args = ['--nbd-server', `addr.type=unix,addr.path=${this.#secondarySocket}`];
-    for (const [index, disk] of this.disks.entries()) {
-      const file = { driver: 'file', filename: disk.secondaryImage };
-      args.push(...blockdev({ ...(this.#options.secondaryDisk?.(file, index) ?? file), 'node-name': `disk${index}` }));
-      args.push(
-        ...blockdev({
-          driver: 'colo-buffer',
-          'node-name': `buffer${index}`,
-          backing: `disk${index}`,
-          ...this.#options.buffer,
-        }),
-      );
-      args.push('--export', `nbd,id=replica${index},node-name=disk${index},name=replica${index},writable=on`);
-      args.push('--export', `nbd,id=view${index},node-name=buffer${index},name=view${index},writable=on`);
-    }
-    return args;
-  }
-
-  primaryArgs(): string[] {
-    const args = ['--nbd-server', `addr.type=unix,addr.path=${this.#primarySocket}`];
-    const server = { type: 'unix', path: this.#secondarySocket };
-    for (const [index, disk] of this.disks.entries()) {
-      const file = { driver: 'file', filename: disk.primaryImage };
-      args.push(...blockdev({ ...(this.#options.primaryDisk?.(file, index) ?? file), 'node-name': `disk${index}` }));
-      const link = { driver: 'nbd', 'node-name': `link${index}`, server, export: `replica${index}` };
-      args.push(...blockdev({ ...link, ...this.#options.link }));
-      const children = [`disk${index}`, `link${index}`];
-      const root = { driver: 'replication', 'node-name': `root${index}`, children };
-      args.push(...blockdev({ ...root, ...this.#options.replication }));
-      args.push('--export', `nbd,id=root${index},node-name=root${index},name=root${index},writable=on`);
-    }
-    return args;
-  }
-}
-
-async function createImage(path: string, sizeBytes: number, allocated: boolean): Promise<void> {
-  await rm(path, { force: true });
-  await using file = await open(path, 'wx');
-  await file.truncate(sizeBytes);
-  if (!allocated) return;
-  const zeroes = Buffer.alloc(1024 * 1024);
-  for (let offset = 0; offset < sizeBytes; offset += zeroes.length) {
-    await file.write(zeroes, 0, Math.min(zeroes.length, sizeBytes - offset), offset);
-  }
-}
-
-function blockdev(definition: NodeDefinition): [string, string] {
-  return ['--blockdev', JSON.stringify(definition)];
-}
-
-function exportUri(path: string, exportName: string): string {
-  return formatNbdUri({ address: { kind: 'unix', path }, exportName, tls: false });
 }

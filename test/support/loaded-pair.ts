@@ -53,19 +53,19 @@ export class LoadedPair implements AsyncDisposable {
 
   /** Two disks unless `disks` says otherwise, and a request-timeout of a second. */
   static async start(options: LoadedPairOptions = {}): Promise<LoadedPair> {
-    const { place = 'memory', relayed = false, link, ...further } = options;
+    const { place = 'memory', relayed = false, linkOptions: given, ...further } = options;
     const folder = await TemporaryFolder.create(place);
     const directory = folder.path;
     try {
       const relay = relayed ? await Relay.listen(folder.file('relay'), folder.file('secondary.nbd')) : null;
       const server = relayed ? { server: { type: 'unix', path: folder.file('relay') } } : {};
-      const linkOptions = { 'request-timeout': REQUEST_TIMEOUT_MS, ...server, ...link };
+      const linkOptions = { 'request-timeout': REQUEST_TIMEOUT_MS, ...server, ...given };
       const pair = await ColobusPair.start({
         directory,
         sizeBytes: DISK_BYTES,
         disks: 2,
         ...further,
-        link: linkOptions,
+        linkOptions,
       });
       const loads: WriteLoad[] = [];
       for (const [index, { rootUri }] of pair.disks.entries()) {

@@ -3,7 +3,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { promisify } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
 import { ColobusError } from '../../src/base/errors.ts';
+import { accepts } from './accepting-socket.ts';
 
 const run = promisify(execFile);
 const START_MS = 20_000;
@@ -152,16 +152,4 @@ export class NbdPeer implements AsyncDisposable {
     await withDeadline(accepting, START_MS, systemClock, `${program} did not listen within ${START_MS} ms`);
     this.#daemonPid = Number(await readFile(this.#pidfile, 'utf8'));
   }
-}
-
-/** True where something accepts connections on the unix socket `path`. */
-function accepts(path: string): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(path);
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }

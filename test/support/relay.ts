@@ -1,22 +1,29 @@
-/** Relay: a link between two daemons that a test can cut in the middle of a message. */
+/** Relay: a link between two daemons that a test can cut in the middle of a message, or make longer. */
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
+export type RelayOptions = {
+  /** What the clients send arrives so much later, or a millisecond more: added to every round trip. */
+  readonly delayMs?: number;
+};
+
 export class Relay implements AsyncDisposable {
   readonly #server: Server;
+  readonly #delayMs: number;
   readonly #sockets = new Set<Socket>();
   /** Bytes that may still pass from the clients' side; then the link is cut. */
   #allowance = Number.POSITIVE_INFINITY;
 
-  private constructor(path: string, targetPath: string) {
+  private constructor(path: string, targetPath: string, { delayMs = 0 }: RelayOptions) {
+    this.#delayMs = delayMs;
     this.#server = createServer(client => this.#join(client, connect(targetPath)));
     this.#server.listen(path);
   }
 
   /** Listens at `path` and connects whoever comes to `targetPath`. */
-  static async listen(path: string, targetPath: string): Promise<Relay> {
-    const relay = new Relay(path, targetPath);
+  static async listen(path: string, targetPath: string, options: RelayOptions = {}): Promise<Relay> {
+    const relay = new Relay(path, targetPath, options);
     await once(relay.#server, 'listening');
     return relay;
   }
@@ -33,20 +40,22 @@ export class Relay implements AsyncDisposable {
   }
 
   #join(client: Socket, target: Socket): void {
-    this.#forward(client, target, chunk => this.#pass(chunk));
-    this.#forward(target, client, chunk => chunk);
+    this.#forward(client, target, chunk => this.#pass(chunk), this.#delayMs);
+    this.#forward(target, client, chunk => chunk, 0);
   }
 
-  #forward(from: Socket, to: Socket, pass: (chunk: Buffer) => Buffer): void {
+  #forward(from: Socket, to: Socket, pass: (chunk: Buffer) => Buffer, delayMs: number): void {
     this.#sockets.add(from);
-    from.on('data', chunk => {
+    const send = (chunk: Buffer): void => {
       const passed = pass(chunk);
-      if (to.writable && passed.length > 0 && !to.write(passed)) {
+      if (to.writable && passed.length > 0 && !to.write(passed) && !from.isPaused()) {
         from.pause();
         to.once('drain', () => from.resume());
       }
       if (this.#allowance === 0) this.#cut();
-    });
+    };
+    // Timers of the same length end in the order they began.
+    from.on('data', delayMs === 0 ? send : chunk => setTimeout(send, delayMs, chunk));
     from.on('error', () => {});
     from.on('close', () => {
       this.#sockets.delete(from);

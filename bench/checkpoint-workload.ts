@@ -1,0 +1,27 @@
+/** A checkpoint with 128 MiB of originals in the buffer, quiesced, as QEMU's pair needs it. */
+
+import type { BenchmarkOptions } from './benchmark-group.ts';
+import { type FioJob, runFio } from './fio.ts';
+import { CHUNK_BYTES, type PairSubject } from './pair-subjects.ts';
+import type { Samples } from './samples.ts';
+
+const MIB = 1024 * 1024;
+
+export const PRESERVED_CHECKPOINT = 'checkpoint with 128 MiB preserved';
+const SEQUENCE = `${PRESERVED_CHECKPOINT}, all commands as the client sees them`;
+
+/** Fills the buffer. */
+export const PRESERVE: FioJob = { name: 'preserve', rw: 'write', bs: '1m', iodepth: 4, size: 128 * MIB };
+
+export async function measureCheckpoint(
+  pair: PairSubject,
+  samples: Samples,
+  { workDirectory }: Pick<BenchmarkOptions, 'workDirectory'>,
+): Promise<void> {
+  await pair.checkpoint();
+  const { requests } = await runFio(PRESERVE, pair.uri, workDirectory);
+  await pair.verifyPreserved((requests * MIB) / CHUNK_BYTES);
+  const { secondaryMs, sequenceMs } = await pair.checkpoint();
+  samples.add(PRESERVED_CHECKPOINT, pair.name, 'ms', secondaryMs);
+  samples.add(SEQUENCE, pair.name, 'ms', sequenceMs);
+}
