@@ -78,10 +78,11 @@ export async function openColobusPair(
   return await ColobusPair.start({ ...pairOptions, directory, disksDirectory });
 }
 
-type Bare = Omit<PairSubject, 'measure'>;
+/** A pair whose disk may be empty. */
+export type BarePair = Omit<PairSubject, 'measure'>;
 
 /** The pair's first disk, and its daemons. */
-export function colobusSubject(name: string, pair: ColobusPair): Bare {
+export function colobusSubject(name: string, pair: ColobusPair): BarePair {
   return {
     name,
     uri: pair.disks[0].rootUri,
@@ -101,14 +102,19 @@ export function colobusSubject(name: string, pair: ColobusPair): Bare {
   };
 }
 
-/** `pair` with all of its disk written once; disposed where that fails. */
-async function filled(pair: Bare, options: BenchmarkOptions, sizeBytes: number): Promise<PairSubject> {
+/** Writes all of the disk once, so that no chunk of it is zeroes. */
+export async function fillDisk(pair: BarePair, options: BenchmarkOptions, sizeBytes: number): Promise<void> {
+  for (let offset = 0; offset < sizeBytes; offset += FILL_BYTES) {
+    const job: FioJob = { name: 'fill', rw: 'write', bs: '1m', iodepth: 4, offset, size: FILL_BYTES };
+    await runFio(job, pair.uri, options.workDirectory);
+    await pair.checkpoint();
+  }
+}
+
+/** `pair` with a full disk; disposed where that fails. */
+async function filled(pair: BarePair, options: BenchmarkOptions, sizeBytes: number): Promise<PairSubject> {
   try {
-    for (let offset = 0; offset < sizeBytes; offset += FILL_BYTES) {
-      const job: FioJob = { name: 'fill', rw: 'write', bs: '1m', iodepth: 4, offset, size: FILL_BYTES };
-      await runFio(job, pair.uri, options.workDirectory);
-      await pair.checkpoint();
-    }
+    await fillDisk(pair, options, sizeBytes);
   } catch (error) {
     await pair[Symbol.asyncDispose]();
     throw error;
