@@ -1,6 +1,6 @@
 /** The result of a benchmark run: what `bench/results/LATEST.json` holds and the table shows. */
 
-export type Unit = 'IOPS' | 'MiB/s' | 'ms' | 'MiB' | '×' | '%';
+export type Unit = 'IOPS' | 'MiB/s' | 'ms' | 'MiB' | '×' | '%' | 'checkpoints';
 
 export type Row = {
   readonly workload: string;

@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ColobusError } from '../src/base/errors.ts';
-import { ColobusPair, type ColobusPairOptions } from '../test/support/colobus-pair.ts';
+import { ColobusPair, type ColobusPairOptions, type ReplicationReport } from '../test/support/colobus-pair.ts';
 import { QemuPair } from '../test/support/qemu-pair.ts';
 import type { BenchmarkOptions } from './benchmark-group.ts';
 import { type FioJob, type FioResult, runFio } from './fio.ts';
@@ -92,14 +92,20 @@ export function colobusSubject(name: string, pair: ColobusPair): BarePair {
       return { secondaryMs: prepareToDoneUs / 1000, sequenceMs };
     },
     verifyPreserved: async chunks => {
-      const [report] = await pair.secondaryReports();
-      const { available, reason } = report?.images.checkpoint ?? { available: false };
-      if (!available) throw new ColobusError(`The checkpoint image was given up during the round: ${reason ?? ''}`);
+      const report = await availableImage(pair);
       const kept = report?.buffer?.chunks;
       if (kept !== chunks) throw new ColobusError(`${chunks} chunks were written and ${kept} are preserved`);
     },
     [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
   };
+}
+
+/** What the secondary says of the first disk; throws where it has given the `checkpoint` image up. */
+export async function availableImage(pair: ColobusPair): Promise<ReplicationReport | undefined> {
+  const [report] = await pair.secondaryReports();
+  const { available, reason } = report?.images.checkpoint ?? { available: false };
+  if (!available) throw new ColobusError(`The checkpoint image was given up during the round: ${reason ?? ''}`);
+  return report;
 }
 
 /** Writes all of the disk once, so that no chunk of it is zeroes. */

@@ -1,9 +1,16 @@
 /** The groups that `npm run bench` knows, in the order it runs them. */
 
 import type { BenchmarkGroup } from '../benchmark-group.ts';
+import { bufferGroup } from './buffer.ts';
 import { checkpointGroup } from './checkpoint.ts';
 import { latencyGroup } from './latency.ts';
 import { replicationGroup } from './replication.ts';
 import { serveGroup } from './serve.ts';
 
-export const groups: readonly BenchmarkGroup[] = [serveGroup, replicationGroup, checkpointGroup, latencyGroup];
+export const groups: readonly BenchmarkGroup[] = [
+  serveGroup,
+  replicationGroup,
+  checkpointGroup,
+  bufferGroup,
+  latencyGroup,
+];

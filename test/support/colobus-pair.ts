@@ -49,7 +49,12 @@ export type ReplicationReport = {
   readonly 'dirty-bytes': number;
   readonly writes: number;
   readonly children: readonly { readonly 'node-name': string; readonly state: string; readonly error?: string }[];
-  readonly buffer?: { readonly 'original-bytes': number; readonly 'own-bytes': number; readonly chunks: number };
+  readonly buffer?: {
+    readonly 'original-bytes': number;
+    readonly 'own-bytes': number;
+    readonly chunks: number;
+    readonly 'memory-bytes': number;
+  };
   readonly images: Readonly<Record<TakeOverImage, { readonly available: boolean; readonly reason?: string }>>;
 };
 
