@@ -8,6 +8,8 @@ export type BenchmarkOptions = {
   readonly seconds: number;
   /** An existing folder for the disks. */
   readonly diskDirectory: string;
+  /** An existing folder on a file system that is not in memory, unless the person who chose it wants it so. */
+  readonly realDirectory: string;
   /** An existing folder for sockets and fio's output; the caller removes it. */
   readonly workDirectory: string;
   /** For people: what is being done. */

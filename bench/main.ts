@@ -22,13 +22,15 @@ import { resultTable } from './result-table.ts';
 
 const DEFAULT_ROUNDS = 3;
 const DEFAULT_SECONDS = 5;
+const MEMORY = '/dev/shm';
 
 type Settings = {
   readonly chosen: readonly BenchmarkGroup[];
   readonly json: boolean;
   readonly rounds: number;
   readonly seconds: number;
-  readonly diskDirectory: string;
+  /** Where the disks are; null for memory. */
+  readonly dir: string | null;
 };
 
 async function main(args: string[]): Promise<number> {
@@ -57,7 +59,7 @@ function parseSettings(args: string[]): Settings {
     json: values.json ?? false,
     rounds: positiveNumber(values.rounds, DEFAULT_ROUNDS, '--rounds'),
     seconds: positiveNumber(values.seconds, DEFAULT_SECONDS, '--seconds'),
-    diskDirectory: resolve(values.dir ?? '/dev/shm'),
+    dir: values.dir === undefined ? null : resolve(values.dir),
   };
 }
 
@@ -85,14 +87,14 @@ function positiveNumber(text: string | undefined, otherwise: number, option: str
 }
 
 /** Runs the groups one after the other; one that fails does not take the figures of the others with it. */
-async function measure({ chosen, rounds, seconds, diskDirectory }: Settings): Promise<BenchmarkResult> {
+async function measure({ chosen, rounds, seconds, dir }: Settings): Promise<BenchmarkResult> {
   const versions = describeVersions();
   const rows: Row[] = [];
   const targets: Target[] = [];
   const failures: GroupFailure[] = [];
   for (const group of chosen) {
     try {
-      const measured = summarize(await runGroup(group, { rounds, seconds, diskDirectory }));
+      const measured = summarize(await runGroup(group, { rounds, seconds, dir }));
       rows.push(...measured);
       targets.push(...judge(measured, group.promises));
     } catch (error) {
@@ -102,7 +104,7 @@ async function measure({ chosen, rounds, seconds, diskDirectory }: Settings): Pr
   }
   return {
     group: chosen.map(({ name }) => name).join(' '),
-    machine: describeMachine(diskDirectory),
+    machine: describeMachine(dir ?? MEMORY),
     versions,
     rounds,
     seconds,
@@ -115,16 +117,22 @@ async function measure({ chosen, rounds, seconds, diskDirectory }: Settings): Pr
 /** One group in folders of its own. */
 async function runGroup(
   group: BenchmarkGroup,
-  { rounds, seconds, diskDirectory }: Pick<Settings, 'rounds' | 'seconds' | 'diskDirectory'>,
+  { rounds, seconds, dir }: Pick<Settings, 'rounds' | 'seconds' | 'dir'>,
 ): Promise<Measurement[]> {
-  const workDirectory = await mkdtemp(join(tmpdir(), 'colobus-bench-'));
-  const disks = await mkdtemp(join(diskDirectory, 'colobus-bench-'));
-  const report = (line: string) => void process.stderr.write(`${group.name}: ${line}\n`);
+  const folders: string[] = [];
+  const createFolder = async (parent: string): Promise<string> => {
+    const folder = await mkdtemp(join(parent, 'colobus-bench-'));
+    folders.push(folder);
+    return folder;
+  };
   try {
-    return await group.run({ rounds, seconds, diskDirectory: disks, workDirectory, report });
+    const workDirectory = await createFolder(tmpdir());
+    const diskDirectory = await createFolder(dir ?? MEMORY);
+    const realDirectory = await createFolder(dir ?? tmpdir());
+    const report = (line: string) => void process.stderr.write(`${group.name}: ${line}\n`);
+    return await group.run({ rounds, seconds, diskDirectory, realDirectory, workDirectory, report });
   } finally {
-    await rm(workDirectory, { recursive: true });
-    await rm(disks, { recursive: true });
+    for (const folder of folders) await rm(folder, { recursive: true });
   }
 }
 

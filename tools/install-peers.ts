@@ -14,7 +14,9 @@ const PEERS: readonly Peer[] = [
   { debianPackage: 'qemu-utils', isThere: () => ['qemu-img', 'qemu-nbd', 'qemu-io'].every(onPath) },
   { debianPackage: 'qemu-system-x86', isThere: () => onPath('qemu-system-x86_64') },
   { debianPackage: 'nbdkit', isThere: () => onPath('nbdkit') },
-  { debianPackage: 'libnbd-bin', isThere: () => ['nbdinfo', 'nbdcopy'].every(onPath) },
+  { debianPackage: 'libnbd-bin', isThere: () => ['nbdinfo', 'nbdcopy', 'nbdfuse'].every(onPath) },
+  // Root mounts without a helper.
+  { debianPackage: 'fuse3', isThere: () => process.getuid?.() === 0 || onPath('fusermount3') },
   { debianPackage: 'python3-libnbd', isThere: () => run('/usr/bin/python3', ['-c', 'import nbd'], 'ignore') },
   { debianPackage: 'fio', isThere: () => onPath('fio') },
   { debianPackage: 'gnutls-bin', isThere: () => ['certtool', 'psktool'].every(onPath) },

@@ -6,6 +6,7 @@ import { checkpointGroup } from './checkpoint.ts';
 import { latencyGroup } from './latency.ts';
 import { replicationGroup } from './replication.ts';
 import { serveGroup } from './serve.ts';
+import { slowDiskGroup } from './slow-disk.ts';
 
 export const groups: readonly BenchmarkGroup[] = [
   serveGroup,
@@ -13,4 +14,5 @@ export const groups: readonly BenchmarkGroup[] = [
   checkpointGroup,
   bufferGroup,
   latencyGroup,
+  slowDiskGroup,
 ];
