@@ -30,3 +30,22 @@ test('a ratio compares the medians of one workload, and a target is met or misse
   );
   assert.throws(() => judge(rows, [{ subject: 'ours', workload: 'read', peer: null, relation: 'at most', want: 5 }]));
 });
+
+test('a promise to be as fast as a peer allows for noise, any other does not', () => {
+  const rows = summarize([
+    { workload: 'read', subject: 'ours', unit: 'MiB/s', samples: [96] },
+    { workload: 'read', subject: 'theirs', unit: 'MiB/s', samples: [100] },
+  ]);
+  const promised = { subject: 'ours', workload: 'read', peer: 'theirs', relation: 'at least' } as const;
+  const met = [0.96, 0.97, 1, 1.2].map(want => judge(rows, [{ ...promised, want }])[0]?.met);
+  assert.deepEqual(met, [true, false, true, false]);
+});
+
+test('a median of zero has no spread, and one below zero a positive one', () => {
+  const [zero, negative] = summarize([
+    { workload: 'a', subject: 'ours', unit: 'ms', samples: [0, 0, 3] },
+    { workload: 'b', subject: 'ours', unit: 'ms', samples: [-1, -2, -3] },
+  ]);
+  assert.equal(zero?.spread, 0);
+  assert.equal(negative?.spread, 1);
+});

@@ -18,6 +18,7 @@ import {
 } from './benchmark-result.ts';
 import { groups } from './groups/index.ts';
 import { describeMachine, describeVersions } from './machine.ts';
+import { renderPlot } from './result-plot.ts';
 import { resultTable } from './result-table.ts';
 
 const DEFAULT_ROUNDS = 3;
@@ -87,7 +88,8 @@ function positiveNumber(text: string | undefined, otherwise: number, option: str
 }
 
 /** Runs the groups one after the other; one that fails does not take the figures of the others with it. */
-async function measure({ chosen, rounds, seconds, dir }: Settings): Promise<BenchmarkResult> {
+async function measure(settings: Settings): Promise<BenchmarkResult> {
+  const { chosen, rounds, seconds, dir } = settings;
   const versions = describeVersions();
   const rows: Row[] = [];
   const targets: Target[] = [];
@@ -97,6 +99,7 @@ async function measure({ chosen, rounds, seconds, dir }: Settings): Promise<Benc
       const measured = summarize(await runGroup(group, { rounds, seconds, dir }));
       rows.push(...measured);
       targets.push(...judge(measured, group.promises));
+      await savePlot(group, measured, settings);
     } catch (error) {
       failures.push({ group: group.name, reason: messageOf(error) });
       process.stderr.write(`${group.name}: ${inspect(error)}\n`);
@@ -138,11 +141,23 @@ async function runGroup(
 
 /** Writes `bench/results/LATEST.json` and returns its path. */
 async function save(result: BenchmarkResult): Promise<string> {
-  const folder = join(projectRoot, 'bench/results');
-  await mkdir(folder, { recursive: true });
-  const file = join(folder, 'LATEST.json');
+  const file = join(await resultsFolder(), 'LATEST.json');
   await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
   return file;
+}
+
+/** Writes `bench/results/GROUP.svg`. */
+async function savePlot({ name, summary }: BenchmarkGroup, rows: readonly Row[], settings: Settings): Promise<void> {
+  const { cpu, cores, kernel, disks } = describeMachine(settings.dir ?? MEMORY);
+  const where = `${cpu}, ${cores} cores, Linux ${kernel}, disks in ${disks}`;
+  const caption = `group ${name}: median and range of ${settings.rounds} rounds; ${where}`;
+  await writeFile(join(await resultsFolder(), `${name}.svg`), renderPlot(summary, caption, rows));
+}
+
+async function resultsFolder(): Promise<string> {
+  const folder = join(projectRoot, 'bench/results');
+  await mkdir(folder, { recursive: true });
+  return folder;
 }
 
 process.exitCode = await main(process.argv.slice(2));

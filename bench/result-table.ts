@@ -20,8 +20,8 @@ function cells(row: Row): string[] {
 /** Three digits at least where there are any. */
 export function figure(value: number): string {
   const size = Math.abs(value);
-  if (size >= 100) return value.toFixed(0);
-  return size >= 1 || size === 0 ? value.toFixed(2) : value.toPrecision(3);
+  if (size >= 100 || size === 0) return value.toFixed(0);
+  return size >= 1 ? value.toFixed(2) : value.toPrecision(3);
 }
 
 function columns(lines: readonly (readonly string[])[]): string[] {
