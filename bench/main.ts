@@ -150,7 +150,7 @@ async function save(result: BenchmarkResult): Promise<string> {
 async function savePlot({ name, summary }: BenchmarkGroup, rows: readonly Row[], settings: Settings): Promise<void> {
   const { cpu, cores, kernel, disks } = describeMachine(settings.dir ?? MEMORY);
   const where = `${cpu}, ${cores} cores, Linux ${kernel}, disks in ${disks}`;
-  const caption = `group ${name}: median and range of ${settings.rounds} rounds; ${where}`;
+  const caption = `group ${name}: median and range, rounds: ${settings.rounds}; ${where}`;
   await writeFile(join(await resultsFolder(), `${name}.svg`), renderPlot(summary, caption, rows));
 }
 
