@@ -12,7 +12,7 @@ import { NbdClient } from '../../src/nbd/client/index.ts';
 import { Daemon } from '../support/daemon.ts';
 import { MonitorProbe } from '../support/monitor-probe.ts';
 import { fetchProcessStats } from '../support/process-stats.ts';
-import { SlowFile } from '../support/slow-file.ts';
+import { SlowMount } from '../support/slow-mount.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 const MIB = 1024 * 1024;
@@ -27,16 +27,20 @@ const WINDOW_MS = 200;
 const WINDOWS = 6;
 
 let folder: TemporaryFolder;
-let slow: SlowFile;
+let slow: SlowMount;
 let daemon: Daemon;
 
 before(async () => {
   folder = await TemporaryFolder.create('memory');
-  await writeFile(folder.file('fast.img'), '');
-  await truncate(folder.file('fast.img'), SIZE);
-  await writeFile(folder.file('pooled.img'), '');
-  await truncate(folder.file('pooled.img'), SIZE);
-  slow = await SlowFile.mount({ directory: folder.path, sizeBytes: SIZE, delayMs: DELAY_MS });
+  for (const name of ['fast.img', 'pooled.img', 'slow.img']) {
+    await writeFile(folder.file(name), '');
+    await truncate(folder.file(name), SIZE);
+  }
+  slow = await SlowMount.start({
+    directory: folder.file('slow'),
+    image: folder.file('slow.img'),
+    delayMs: DELAY_MS,
+  });
   const images = { slow: slow.path, fast: folder.file('fast.img'), pooled: folder.file('pooled.img') };
   const nodes = Object.entries(images).flatMap(([name, path]) => [
     ...['--blockdev', `driver=file,node-name=${name},filename=${path},aio=${name === 'pooled' ? 'threads' : 'auto'}`],
