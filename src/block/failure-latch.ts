@@ -6,7 +6,13 @@
  */
 
 export class FailureLatch {
+  readonly #onFailure: (errno: number) => void;
   #errno = 0;
+
+  /** `onFailure` is told of the first failure. */
+  constructor(onFailure: (errno: number) => void = () => {}) {
+    this.#onFailure = onFailure;
+  }
 
   /** 0 while nothing failed, then the errno of the first failure for good. */
   get errno(): number {
@@ -14,6 +20,8 @@ export class FailureLatch {
   }
 
   fail(errno: number): void {
-    if (this.#errno === 0) this.#errno = errno;
+    if (this.#errno !== 0) return;
+    this.#errno = errno;
+    this.#onFailure(errno);
   }
 }

@@ -139,3 +139,18 @@ test('a sparse image of terabytes is used up to its last byte', async () => {
   assert.equal((await disk.read(length - 3, 3)).toString(), 'end');
   assert.deepEqual((await disk.blockStatus(0, length)).flags, [EXTENT_HOLE | EXTENT_ZERO, 0]);
 });
+
+test('an image that was closed behind a large write can be opened again at once: no sync goes on behind its back', async () => {
+  await using folder = await TemporaryFolder.create('disk');
+  await using graph = newGraph();
+  const filename = folder.file('image');
+  writeFileSync(filename, Buffer.alloc(32 * MIB));
+  const definition = { driver: 'file', 'node-name': 'disk', filename };
+  for (let i = 0; i < 3; i++) {
+    const disk = new DiskClient(await graph.add(definition));
+    assert.equal(await disk.submit('write', 0, 17 * MIB, { buffer: Buffer.alloc(17 * MIB, 1) }), 0);
+    disk[Symbol.dispose]();
+    await graph.remove('disk');
+  }
+  await graph.add(definition);
+});

@@ -14,7 +14,7 @@
 import { fdatasync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
 import { deferred } from '../../base/deadline.ts';
-import { ENOTSUP } from '../../base/errno.ts';
+import { ENOTSUP, errnoName } from '../../base/errno.ts';
 import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { OpenContext } from '../../block/driver.ts';
@@ -42,7 +42,7 @@ export class FileNode extends BlockNode implements TransferOwner {
   /** Reads are tried on the page cache first. */
   #triesCache: boolean;
   readonly #writeBehind: WriteBehind | null;
-  readonly #latch = new FailureLatch();
+  readonly #latch: FailureLatch;
   readonly #flushes: FlushQueue;
   readonly #space: ImageSpace;
   readonly #idleTransfers: FileTransfer[] = [];
@@ -61,6 +61,11 @@ export class FileNode extends BlockNode implements TransferOwner {
     });
     this.#image = image;
     this.#clock = context.clock;
+    this.#latch = new FailureLatch(errno => {
+      const reason = `a sync of image '${options.filename}' failed (${errnoName(errno)}), so writes fail until node '${this.name}' is added anew`;
+      context.logger.error({ node: this.name, errno }, `Data may be lost: ${reason}`);
+      this.fail(reason);
+    });
     this.#inlineMaxBytes = inlineMaxBytes(options, image);
     this.#triesCache = options.aio === 'auto' && image.fileSystem !== 'memory';
     this.#writeBehind = options.aio === 'auto' && image.fileSystem === 'page-cache' ? new WriteBehind() : null;
@@ -85,6 +90,8 @@ export class FileNode extends BlockNode implements TransferOwner {
       return;
     }
     const inline = request.length <= this.#inlineMaxBytes;
+    const isQuick = request.kind === 'write' && this.#writeBehind?.allows(request, this.#clock.nowMs()) === true;
+    if (request.changesData) this.#writeBehind?.entered(request);
     switch (request.kind) {
       case 'read':
         if (inline) this.#finish(request, transferNow(this.#image.fd, request));
@@ -93,8 +100,7 @@ export class FileNode extends BlockNode implements TransferOwner {
         break;
       case 'write':
         if (inline) this.#settle(request, transferNow(this.#image.fd, request));
-        else if (this.#writeBehind?.allows(request, this.#clock.nowMs()))
-          this.#writeToCache(request, this.#writeBehind);
+        else if (isQuick) this.#writeToCache(request);
         else this.#transfer(request);
         break;
       case 'flush':
@@ -148,11 +154,11 @@ export class FileNode extends BlockNode implements TransferOwner {
     return result === request.length;
   }
 
-  #writeToCache(request: BlockRequest, writeBehind: WriteBehind): void {
+  #writeToCache(request: BlockRequest): void {
     const startMs = this.#clock.nowMs();
     const errno = transferNow(this.#image.fd, request);
     const nowMs = this.#clock.nowMs();
-    writeBehind.measured(nowMs - startMs, nowMs);
+    this.#writeBehind?.measured(nowMs - startMs, nowMs);
     this.#settle(request, errno);
   }
 
@@ -175,10 +181,14 @@ export class FileNode extends BlockNode implements TransferOwner {
 
   /** Ends a request whose data has been moved, after a sync if it has to be durable. */
   #settle(request: BlockRequest, errno: number): void {
-    const wantsSync = request.kind === 'write' && this.#writeBehind?.wrote(request.length) === true;
-    if (errno === 0 && request.fua) this.#flushes.add(request);
-    else this.#finish(request, errno);
+    const wantsSync = this.#writeBehind?.ended(request) === true;
+    if (errno === 0 && request.fua) {
+      this.#flushes.add(request);
+      return;
+    }
+    // Before the request ends: while a sync runs the image is in use and is not closed.
     if (wantsSync) this.#flushes.syncBehind();
+    this.#finish(request, errno);
   }
 
   #finish(request: BlockRequest, errno: number): void {

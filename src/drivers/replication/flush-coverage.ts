@@ -45,7 +45,12 @@ export class FlushCoverage {
     this.#covering.clear();
   }
 
-  /** The copy is lost, or a flush of it failed: adds what it may lack to `dirty`. */
+  /** The flush that `begin` announced has failed. What it was to cover is not covered; `loseTo` tells what that is. */
+  failed(): void {
+    this.#isFlushing = false;
+  }
+
+  /** The copy is lost, or a sync of it failed: adds what it may lack to `dirty`. */
   loseTo(dirty: DirtyBitmap): void {
     dirty.addAll(this.#uncovered);
     dirty.addAll(this.#covering);

@@ -341,6 +341,23 @@ test('a local flush that fails makes the writes dirty that no earlier flush has 
   assert.equal(rig.status().dirtyBytes, GRANULE);
 });
 
+test('a write with FUA whose sync failed makes the writes dirty that no flush has covered', async () => {
+  const rig = await Rig.open();
+  for (let granule = 1; granule <= 10; granule++) rig.stored(granule * GRANULE);
+  rig.submit('write', 0, CHUNK);
+  rig.disk.remote.settle();
+  rig.disk.local.step(0, EIO);
+  assert.equal(rig.status().dirtyBytes, 11 * GRANULE);
+});
+
+test('a local disk that says it has failed makes them dirty at once, and no checkpoint vouches for it', async () => {
+  const rig = await Rig.open();
+  rig.stored(GRANULE);
+  rig.disk.local.lose('a sync failed', EIO);
+  assert.equal(rig.status().dirtyBytes, GRANULE);
+  await assert.rejects(rig.group.prepare(1, 1000), /local disk 'local0' failed: a sync failed/);
+});
+
 test('discards travel as write-zeroes that may unmap, on every copy, in pieces of at most 64 MiB', async () => {
   const MiB = 1024 * 1024;
   const rig = await Rig.open({ diskBytes: 130 * MiB });

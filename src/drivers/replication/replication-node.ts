@@ -104,6 +104,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#dirty = new DirtyBitmap(this.lengthBytes);
     this.#localCoverage = new FlushCoverage(this.lengthBytes);
     for (const remote of this.#remotes) this.#watch(remote, remote.edge.node);
+    this.#watchLocal(local.node);
   }
 
   // --- requests ---------------------------------------------------------------------------------------------------
@@ -168,8 +169,11 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     const { pieceOffset, pieceLength } = mirrored;
     if (child.tag === LOCAL) {
       mirrored.localErrno = errno;
-      if (errno !== 0) this.#localFailed(child.kind, pieceOffset, pieceLength, errno);
-      else if (!mirrored.isFlush) this.#localCoverage.stored(pieceOffset, pieceLength);
+      if (errno !== 0) {
+        this.#localFailed(child.kind, pieceOffset, pieceLength, errno);
+        this.#localLost();
+        if (mirrored.coversCopy(LOCAL)) this.#localCoverage.failed();
+      } else if (!mirrored.isFlush) this.#localCoverage.stored(pieceOffset, pieceLength);
       else if (mirrored.coversCopy(LOCAL)) this.#localCoverage.covered();
       return;
     }
@@ -230,10 +234,16 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     return this.#state === 'degraded' && this.#onRemoteError === 'report';
   }
 
-  /** After a failed flush no write that it was to cover can be relied on. */
+  /**
+   * Whatever failed on the local disk may have been a sync, with which other requests of the disk are answered: no write
+   * that no flush has covered can be relied on.
+   */
+  #localLost(): void {
+    this.#localCoverage.loseTo(this.#dirty);
+  }
+
   #localFailed(operation: string, offset: number, length: number, errno: number): void {
     this.#dirty.add(offset, length);
-    if (operation === 'flush') this.#localCoverage.loseTo(this.#dirty);
     this.#localError = `${operation} of ${length} bytes at ${offset} failed: ${errnoName(errno)}`;
     this.#reportError(this.#local.node, operation, offset, length, errno);
   }
@@ -282,6 +292,15 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
       else remote.error ??= reason;
     });
     for (const edge of node.children.values()) this.#watch(remote, edge.node);
+  }
+
+  /** Learns at once that the local disk can store nothing any more, also where no request of the guest was told. */
+  #watchLocal(node: BlockNode): void {
+    node.onFailure(reason => {
+      this.#localError ??= reason;
+      this.#localLost();
+    });
+    for (const edge of node.children.values()) this.#watchLocal(edge.node);
   }
 
   readonly #tick = (): void => {
