@@ -22,7 +22,7 @@ import { rssMib, SIDES } from './buffer-memory.ts';
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
-const WRITTEN_BYTES = 128 * MIB;
+const WRITTEN_BYTES = 256 * MIB;
 
 const HUGE = 'colobus, disk of 1 TiB';
 const USUAL = 'colobus, disk of 1 GiB';
