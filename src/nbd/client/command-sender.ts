@@ -11,7 +11,7 @@ import type { Slot, SlotTable } from './slot-table.ts';
 import type { Wire } from './wire.ts';
 
 /** Commands that are sent before the tick ends, so that the server begins while the rest gathers. */
-const SEND_COMMANDS = 8;
+const SEND_COMMANDS = 16;
 
 export class CommandSender {
   readonly #wire: Wire;

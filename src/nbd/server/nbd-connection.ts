@@ -125,9 +125,12 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
       this.#cutOff(`NBD client was disconnected: ${error.message}`);
       return false;
     }
-    this.#replies.flush();
-    if (this.#transmission === null) return !this.#isStartingTls;
-    return this.#goesOn(this.#transmission);
+    const transmission = this.#transmission;
+    // What comes next is read in this turn of the event loop: its replies go out with those that are ready.
+    if (transmission !== null && this.#receive.isFilled) this.#scheduleSettle();
+    else this.#replies.flush();
+    if (transmission === null) return !this.#isStartingTls;
+    return this.#goesOn(transmission);
   }
 
   #shakeHands(): Transmission | null {

@@ -3,8 +3,8 @@
 import { BufferPool, type Slab } from '../../base/buffer-pool.ts';
 import { allocateAligned } from '../../os/aligned-memory.ts';
 
-/** About what one read from a socket yields. */
-export const SLAB_BYTES: number = 256 * 1024;
+/** About what one read from a socket yields, and a payload of 256 KiB with its header. */
+export const SLAB_BYTES: number = 256 * 1024 + 4096;
 /** Holds two of the usual large requests of 1 MiB with their headers. */
 export const LARGE_SLAB_BYTES: number = 2 * 1024 * 1024 + 4096;
 

@@ -29,6 +29,9 @@ export class ReceiveBuffer {
   /** Bytes of the last message: the next is often like it. */
   #lastBytes = 0;
   #headerBytes = 0;
+  /** Bytes that the last `room` had, and whether the read filled it. */
+  #roomBytes = 0;
+  #isFilled = false;
   /** Where the next read lands while unparsed bytes fill the slab to its end. */
   #landing: Slab | null = null;
 
@@ -82,14 +85,23 @@ export class ReceiveBuffer {
     const { bytes } = this.#slab;
     if (this.#end === bytes.length) {
       this.#landing ??= takeSlab(SLAB_BYTES);
+      this.#roomBytes = this.#landing.bytes.length;
       return this.#landing.bytes;
     }
     const limit = expected >= LARGE_MESSAGE_BYTES ? this.#start + expected : bytes.length;
-    return bytes.subarray(this.#end, Math.min(limit, bytes.length));
+    const room = bytes.subarray(this.#end, Math.min(limit, bytes.length));
+    this.#roomBytes = room.length;
+    return room;
+  }
+
+  /** True where the last read took all that it had room for: more is likely to lie in the socket. */
+  get isFilled(): boolean {
+    return this.#isFilled;
   }
 
   /** `bytes` have arrived in `room()`. */
   landed(bytes: number): void {
+    this.#isFilled = bytes === this.#roomBytes;
     const landing = this.#landing;
     this.#wanted = 0;
     if (landing === null) {

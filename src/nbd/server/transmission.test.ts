@@ -4,7 +4,7 @@ import { CMD, type RawRequest, request, u32 } from '../../../test/support/raw-nb
 import { ServedDisk } from '../../../test/support/served-disk.ts';
 import { EINVAL, EIO, ENOSPC, EPERM } from '../../base/errno.ts';
 import type { ReceiveMode } from './accepted-socket.ts';
-import { MAX_REQUESTS } from './limits.ts';
+import { MAX_BYTES_IN_FLIGHT, MAX_REQUESTS, MAX_UNSENT_BYTES } from './limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -59,10 +59,11 @@ for (const receiveMode of ['in-place', 'copy'] satisfies ReceiveMode[]) {
     for (let cookie = 0; cookie < 20; cookie++) {
       client.send(request({ type: CMD.READ, cookie, length: 8 * MIB }));
     }
-    // With their headers seven reads fit into 64 MiB; the eighth waits until the client takes what it asked for.
-    await disk.node.reached(7);
+    // The first reply is more than may lie unsent; the second read waits until the client takes what it asked for.
+    assert.ok(8 * MIB > MAX_UNSENT_BYTES);
+    await disk.node.reached(1);
     await disk.attach();
-    assert.equal(disk.node.log.length, 7);
+    assert.equal(disk.node.log.length, 1);
     client.socket.resume();
     for (let cookie = 0; cookie < 20; cookie++) {
       assert.deepEqual(await client.simpleReply(), { error: 0, cookie });
@@ -87,6 +88,21 @@ test('requests beyond the limit in flight wait, and are done when others complet
   for (let i = 0; i < total; i++) cookies.add((await client.simpleReply()).cookie);
   assert.equal(cookies.size, total);
   assert.ok(disk.node.content.subarray(0, total * 512).every(byte => byte === 1));
+});
+
+test('payload beyond the limit in flight waits, and is written when there is room', async () => {
+  await using disk = await ServedDisk.open({ lengthBytes: 32 * MIB });
+  const client = await disk.attach();
+  disk.node.holding = true;
+  const fitting = MAX_BYTES_IN_FLIGHT / (4 * MIB);
+  for (let cookie = 0; cookie < fitting + 2; cookie++) {
+    client.send(request({ type: CMD.WRITE, cookie, offset: cookie * 4 * MIB, payload: Buffer.alloc(4 * MIB, 1) }));
+  }
+  await disk.node.reached(fitting);
+  await disk.attach();
+  assert.equal(disk.node.log.length, fitting);
+  disk.node.letGo();
+  for (let i = 0; i < fitting + 2; i++) assert.equal((await client.simpleReply()).error, 0);
 });
 
 test('replies leave in the order of completion', async () => {

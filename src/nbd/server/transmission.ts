@@ -32,7 +32,7 @@ import {
 import { blankRequestHeader } from '../protocol/request.ts';
 import type { ExportContext } from './export-context.ts';
 import type { Session } from './handshake-state.ts';
-import { MAX_BYTES_IN_FLIGHT, MAX_DRAINED_BYTES, MAX_REQUESTS } from './limits.ts';
+import { MAX_BYTES_IN_FLIGHT, MAX_DRAINED_BYTES, MAX_REQUESTS, MAX_UNSENT_BYTES } from './limits.ts';
 import type { NbdExport } from './nbd-export.ts';
 import type { ReceiveBuffer } from './receive-buffer.ts';
 import { blankReplyAddress, ReplyEncoder } from './reply-encoder.ts';
@@ -363,8 +363,12 @@ export class Transmission implements RequestOwner {
   }
 
   #hasRoomFor(bytes: number): boolean {
-    const held = this.#bytesInFlight + this.#replies.unsentBytes;
-    return this.#inFlight < MAX_REQUESTS && (held === 0 || held + bytes <= MAX_BYTES_IN_FLIGHT);
+    const held = this.#bytesInFlight;
+    return (
+      this.#inFlight < MAX_REQUESTS &&
+      this.#replies.unsentBytes < MAX_UNSENT_BYTES &&
+      (held === 0 || held + bytes <= MAX_BYTES_IN_FLIGHT)
+    );
   }
 
   #stall(): boolean {
