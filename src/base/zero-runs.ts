@@ -1,11 +1,11 @@
 /** Runs of zeroes in data that was read, found by whole grains so that looking costs little. */
 
-/** A hole in a reply is at least this long and so aligned on the export. */
+/** A run of zeroes counts from this length on, and is so aligned on the disk. */
 export const GRAIN_BYTES: number = 64 * 1024;
 
 const ZEROES = Buffer.alloc(GRAIN_BYTES);
 
-/** True where a grain of zeroes starts at `at` and ends before `end`. Byte `at` of `bytes` is at `offset` of the export. */
+/** True where a grain of zeroes starts at `at` and ends before `end`. Byte `at` of `bytes` is at `offset` of the disk. */
 export function isZeroGrain(bytes: Buffer, at: number, end: number, offset: number): boolean {
   return (
     bytes[at] === 0 &&

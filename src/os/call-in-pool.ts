@@ -1,5 +1,6 @@
 /** Runs system calls of libc that may wait for a disk in the thread pool, so that the event loop does not. */
 
+import { assert } from '../base/assert.ts';
 import { EINTR } from '../base/errno.ts';
 import { lastErrno, type NativeCall } from './libc.ts';
 import type { PoolShare } from './thread-pool.ts';
@@ -15,7 +16,8 @@ export function callInPool<Arguments extends (number | Buffer)[]>(
   done: CallDone,
 ): void {
   const startInPool = (): void => {
-    call.async(...args, (_error: unknown, result: number) => {
+    call.async(...args, (error: unknown, result: number) => {
+      assert(error === null, 'A call of libc returns');
       const errno = result === -1 ? lastErrno() : 0;
       if (errno === EINTR) {
         startInPool();

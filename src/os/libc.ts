@@ -8,6 +8,11 @@
 
 import koffi, { type KoffiFunc } from 'koffi';
 
+/** Calls in the thread pool at once; koffi throws at one more. Each image has at most a few (see thread-pool.ts). */
+const MAX_ASYNC_CALLS = 4096;
+
+koffi.config({ ...koffi.config(), max_async_calls: MAX_ASYNC_CALLS });
+
 const library = koffi.load(null);
 
 /** A C function that returns a number and can also be called in the thread pool (see `callInPool`). */

@@ -57,6 +57,9 @@ export function copyCommand(): Command {
   });
 }
 
+const INCOMPLETE = 'the target is incomplete';
+const NOT_BEGUN = 'nothing was written, though a target that was to be created may be left empty';
+
 async function copy(from: string, to: string, options: CommandOptions): Promise<void> {
   const startMs = systemClock.nowMs();
   const progress = new CopyProgress(() => systemClock.nowMs());
@@ -78,7 +81,7 @@ async function copy(from: string, to: string, options: CommandOptions): Promise<
       throw new CliError(cause, 'colobus copy', SEE_HELP, cause instanceof CopyFailure ? 1 : 2);
     }
   };
-  const result = await unlessInterrupted(work, () => (hasBegun ? 'the target is incomplete' : 'nothing was written'));
+  const result = await unlessInterrupted(work, () => (hasBegun ? INCOMPLETE : NOT_BEGUN));
   process.stdout.write(`${summary(result, systemClock.nowMs() - startMs, options.verify === true)}\n`);
 }
 

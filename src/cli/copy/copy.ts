@@ -1,7 +1,7 @@
 /** What `colobus copy` does between its command line and its last line. */
 
 import { EBUSY, EDQUOT, EFBIG, ENOSPC, EROFS } from '../../base/errno.ts';
-import { ColobusError, UsageError } from '../../base/errors.ts';
+import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import { formatSize } from '../../base/size.ts';
 import type { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, READ_STABLE } from '../../block/block-edge.ts';
@@ -54,7 +54,13 @@ export async function copyBetween(from: Place, to: Place, options: CopyOptions):
       targetIsZero: target.isNew,
       onProgress: (done, total) => options.onProgress('copy', done, total),
     });
-    await target.syncName();
+    await target.syncName().catch(cause => {
+      throw new CopyFailure(
+        `All was copied to '${describePlace(to)}', but that the file is there could not be made durable: ` +
+          `${messageOf(cause)}; sync its folder`,
+        { cause },
+      );
+    });
     if (options.verify) await verify(source.root, root, requestBytes, options);
     return result;
   } catch (error) {

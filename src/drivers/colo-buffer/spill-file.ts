@@ -8,6 +8,7 @@
 import fs from 'node:fs';
 import { EIO, errnoOf } from '../../base/errno.ts';
 import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
+import { PoolShare } from '../../os/thread-pool.ts';
 import type { SlabSource } from './slot-allocator.ts';
 
 const MAGIC = Buffer.from('COLOBUS SPILL FILE 1\n');
@@ -22,6 +23,7 @@ export class SpillFile implements SlabSource, AsyncDisposable {
   readonly #granularity: number;
   readonly #file: fs.promises.FileHandle;
   readonly #free: number[] = [];
+  readonly #share = new PoolShare();
   #slabs = 0;
 
   private constructor(path: string, granularity: number, file: fs.promises.FileHandle) {
@@ -71,15 +73,22 @@ export class SpillFile implements SlabSource, AsyncDisposable {
 
   /** Reads `length` bytes from byte `skip` of `slot` on; `done` gets an errno, 0 for success. */
   read(slot: number, skip: number, target: Buffer, at: number, length: number, done: (errno: number) => void): void {
-    fs.read(this.#file.fd, target, at, length, this.#position(slot) + skip, (error, count) => {
-      done(error === null ? (count === length ? 0 : EIO) : errnoOf(error));
-    });
+    const moved = this.#moved(length, done);
+    const startInPool = (): void => fs.read(this.#file.fd, target, at, length, this.#position(slot) + skip, moved);
+    this.#share.enter({ startInPool });
   }
 
   write(slot: number, source: Buffer, at: number, length: number, done: (errno: number) => void): void {
-    fs.write(this.#file.fd, source, at, length, this.#position(slot), (error, count) => {
+    const moved = this.#moved(length, done);
+    const startInPool = (): void => fs.write(this.#file.fd, source, at, length, this.#position(slot), moved);
+    this.#share.enter({ startInPool });
+  }
+
+  #moved(length: number, done: (errno: number) => void): (error: Error | null, count: number) => void {
+    return (error, count) => {
+      this.#share.leave();
       done(error === null ? (count === length ? 0 : EIO) : errnoOf(error));
-    });
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

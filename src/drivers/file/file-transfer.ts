@@ -96,7 +96,7 @@ export function transferNow(fd: number, request: BlockRequest): number {
   }
 }
 
-/** Reads what the page cache has of the request; true where that is all of it. */
+/** Reads what the page cache has of the request: how many bytes, or minus the errno (see `readCached`). */
 export function readFromCache(fd: number, request: BlockRequest): number {
   return readCached(fd, request.buffer, request.at, request.length, request.offset);
 }

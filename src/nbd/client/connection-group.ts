@@ -75,6 +75,8 @@ export class ConnectionGroup implements RequestTarget {
     for (const connection of this.#connections) connection.abort(reason);
   }
 
+  stopReconnecting(): void {}
+
   async close(): Promise<void> {
     await Promise.all(this.#connections.map(connection => connection.close()));
   }

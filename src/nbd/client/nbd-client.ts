@@ -227,6 +227,7 @@ export class NbdClient implements AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#target.stopReconnecting();
     this.#noteIdle();
     if (this.#target.failure === null) await this.#idle.promise;
     await this.#target.close();

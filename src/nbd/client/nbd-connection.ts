@@ -122,6 +122,8 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
     this.#lose(reason);
   }
 
+  stopReconnecting(): void {}
+
   async close(): Promise<void> {
     if (this.#state === 'running') {
       this.#state = 'closing';

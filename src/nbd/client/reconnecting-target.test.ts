@@ -377,6 +377,18 @@ test('a client that is closed while it waits does not wait any longer', async ()
   assert.equal(server.attempts, attempts, 'it makes no more attempts');
 });
 
+test('a client whose connection is lost while it closes does not connect again', async () => {
+  await using server = await Attended.start();
+  const client = await server.connect({ inFlight: 'replay' });
+  const read = assert.rejects(client.read(0, BLOCK), failsWith(ECONNRESET));
+  await server.received(1);
+  const closed = client.close();
+  server.cut();
+  await read;
+  await closed;
+  assert.equal(server.attempts, 1);
+});
+
 for (const wrong of [{ holdMs: -1 }, { firstPauseMs: Number.NaN }, { maxPauseMs: 2 ** 31 }]) {
   test(`reconnecting with ${JSON.stringify(wrong)} is refused`, async () => {
     await using server = await Attended.start();

@@ -69,6 +69,8 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
   #target: RequestTarget;
   #state: 'connected' | 'waiting' | 'down' | 'ended' = 'connected';
   #isClosing = false;
+  /** The present connection is the last. */
+  #isLast = false;
   #failure: ColobusError | null = null;
   /** Requests that are with the server. */
   readonly #sent = new Set<BlockRequest>();
@@ -144,6 +146,10 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     this.#end(reason);
   }
 
+  stopReconnecting(): void {
+    this.#isLast = true;
+  }
+
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#state === 'waiting' || this.#state === 'down') this.#end(null);
@@ -182,7 +188,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
 
   #mayReplay(child: BlockRequest, errno: number): boolean {
     if (errno !== ECONNRESET && errno !== ESHUTDOWN) return false;
-    if (this.#isClosing || this.#replayed.has(child)) return false;
+    if (this.#isClosing || this.#isLast || this.#replayed.has(child)) return false;
     if (this.#state !== 'connected' && this.#state !== 'waiting') return false;
     return errno === ESHUTDOWN || (this.#replays && !(child.changesData && child.tag === OVERTAKEN));
   }
@@ -200,6 +206,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
   #finish(child: BlockRequest, errno: number): void {
     const request = child.parent as BlockRequest;
     if (errno === 0 && child.extents !== null) request.extents?.appendAll(child.extents);
+    request.errorAt = child.errorAt;
     this.#replayed.delete(child);
     releaseRequest(child);
     request.complete(errno);
@@ -239,6 +246,10 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     if (this.#state !== 'connected') return;
     this.#failure = error;
     if (this.#isClosing) return;
+    if (this.#isLast) {
+      this.#state = 'down';
+      return;
+    }
     this.#mayLackWrites ||= this.#acknowledged > this.#covered;
     this.#state = 'waiting';
     this.#holdTimer = this.#clock.after(this.#holdMs, () => {
@@ -304,6 +315,7 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
 
 /** Takes back what has come of the answer to a status, which will come again from the start. */
 function forgetAnswer(child: BlockRequest): void {
+  child.errorAt = -1;
   if (child.extents !== null) child.extents = new ExtentList();
   if (child.context instanceof MetadataExtents) child.context.continueAt(child.offset);
 }

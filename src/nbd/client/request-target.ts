@@ -29,6 +29,11 @@ export interface RequestTarget {
   submit(request: BlockRequest): void;
   /** Cuts off: the server gets no more than it has got. `reason` is what `onClose` is told. */
   abort(reason: ColobusError): void;
+  /**
+   * A connection that is lost from now on is not replaced: what was in flight fails. Requests are carried as long as it
+   * lasts.
+   */
+  stopReconnecting(): void;
   /** Refuses new requests, waits for those in flight (which end by their deadline), and says goodbye to the server. */
   close(): Promise<void>;
 }
