@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DiskClient } from '../../test/support/disk-client.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
-import { ESHUTDOWN, ETIMEDOUT } from '../base/errno.ts';
+import { EIO, ENOSPC, ESHUTDOWN, ETIMEDOUT } from '../base/errno.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from './block-edge.ts';
 import { BlockNode } from './block-node.ts';
 import type { BlockRequest } from './block-request.ts';
@@ -57,15 +57,32 @@ test('a closed root refuses new and held requests, and what is in flight ends as
   await disk.backend.idle();
 });
 
-test('a root counts the requests that change data since its last restart', async () => {
+test('a root counts the requests that change data since a writer began', async () => {
   const node = new HoldingNode();
   using disk = new DiskClient(node);
   const answers = (['write', 'read', 'discard', 'write-zeroes', 'flush'] as const).map(kind => disk.submit(kind, 0, 1));
   assert.equal(disk.backend.changes, 3);
-  disk.backend.restartCount();
+  disk.backend.beginWriting();
   assert.equal(disk.backend.changes, 0);
   node.endAll();
   await Promise.all(answers);
+});
+
+test('a root remembers the first change of its writer that failed, and that the writer is gone', async () => {
+  const node = new HoldingNode();
+  using disk = new DiskClient(node);
+  const { backend } = disk;
+  assert.equal(backend.hasLostWriter, false);
+  backend.beginWriting();
+  const answers = (['read', 'write', 'discard'] as const).map(kind => disk.submit(kind, 0, 1));
+  for (const [index, errno] of [EIO, ENOSPC, EIO].entries()) node.pending[index]?.complete(errno);
+  await Promise.all(answers);
+  assert.equal(backend.changeErrno, ENOSPC);
+  assert.equal(backend.hasLostWriter, false);
+  backend.endWriting();
+  assert.equal(backend.hasLostWriter, true);
+  backend.beginWriting();
+  assert.deepEqual([backend.changeErrno, backend.hasLostWriter], [0, false]);
 });
 
 test('a drain ends when all roots above the node are idle, and holds new requests until it is released', async () => {

@@ -20,6 +20,9 @@ export class BlockBackend implements RequestTracker {
   #held: BlockRequest[] = [];
   #closed = false;
   #changes = 0;
+  #changeErrno = 0;
+  #writers = 0;
+  #hadWriter = false;
   #idleWaiters: (() => void)[] = [];
 
   /** Attaches to `node`. Throws UsageError where the permissions conflict with another parent's. */
@@ -37,14 +40,32 @@ export class BlockBackend implements RequestTracker {
     return this.#inFlight;
   }
 
-  /** Requests that change data which entered the graph since `restartCount`. */
+  /** Requests that change data which entered the graph since `beginWriting`. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** Counts changes from 0 again: a new connection begins to write. */
-  restartCount(): void {
+  /** Why a change by the present or last writer failed first; 0 while none did. */
+  get changeErrno(): number {
+    return this.#changeErrno;
+  }
+
+  /** True where somebody has written and is gone. */
+  get hasLostWriter(): boolean {
+    return this.#hadWriter && this.#writers === 0;
+  }
+
+  /** A connection begins to write: changes are counted from 0 again. */
+  beginWriting(): void {
     this.#changes = 0;
+    this.#changeErrno = 0;
+    this.#hadWriter = true;
+    this.#writers += 1;
+  }
+
+  /** A connection that began to write has ended. */
+  endWriting(): void {
+    this.#writers -= 1;
   }
 
   submit(request: BlockRequest): void {
@@ -58,8 +79,9 @@ export class BlockBackend implements RequestTracker {
     }
   }
 
-  requestFinished(): void {
+  requestFinished(changeErrno: number): void {
     this.#inFlight -= 1;
+    if (changeErrno !== 0 && this.#changeErrno === 0) this.#changeErrno = changeErrno;
     if (this.#inFlight === 0 && this.#idleWaiters.length > 0) {
       const waiters = this.#idleWaiters;
       this.#idleWaiters = [];

@@ -23,7 +23,8 @@ export interface RequestOwner {
 
 /** Counts the requests of one root of the graph; see BlockBackend. */
 export interface RequestTracker {
-  requestFinished(): void;
+  /** `changeErrno` is why a change of data failed; 0 for one that succeeded and for every other request. */
+  requestFinished(changeErrno: number): void;
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -85,8 +86,9 @@ export class BlockRequest {
     this.errno = errno;
     const tracker = this.tracker;
     this.tracker = null;
+    const changeErrno = errno !== 0 && this.changesData ? errno : 0;
     this.owner.requestDone(this);
-    tracker?.requestFinished();
+    tracker?.requestFinished(changeErrno);
   }
 
   /** For the pool alone. */

@@ -1,10 +1,12 @@
 /** Runs a daemon in the foreground until somebody asks it to end. */
 
 import type { ColobusDaemon } from '../daemon/colobus-daemon.ts';
+import { CliError } from './report-error.ts';
 
 /**
  * Starts `daemon` with `start`, then waits for a monitor's quit or a signal, and disposes it. SIGTERM, SIGINT and
- * SIGHUP end it in order; a second one ends the process at once. Where `start` throws, nothing it made is left.
+ * SIGHUP end it in order, which finishes a commit first; a second one ends the process at once. Where `start` throws,
+ * nothing it made is left. Throws where a job did not complete.
  */
 export async function runDaemon(daemon: ColobusDaemon, start: () => Promise<void>): Promise<void> {
   let signalled = false;
@@ -25,4 +27,13 @@ export async function runDaemon(daemon: ColobusDaemon, start: () => Promise<void
     clearInterval(alive);
     for (const signal of signals) process.off(signal, onSignal);
   }
+  const [unfinished] = daemon.unfinishedJobs;
+  if (unfinished === undefined) return;
+  const { id, type, error } = unfinished;
+  throw new CliError(
+    `The ${type} did not complete${error === undefined ? '' : ` (${error})`}, and the disk is between two images`,
+    `job '${id}'`,
+    'restore the disk from the other host or a backup',
+    1,
+  );
 }

@@ -11,6 +11,7 @@ import { UsageError } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import { BlockGraph } from '../block/block-graph.ts';
 import type { Driver } from '../block/driver.ts';
+import type { JobInfo } from '../jobs/job.ts';
 import { JobList } from '../jobs/job-list.ts';
 import { BlockExports } from '../monitor/block-exports.ts';
 import { MonitorServer } from '../monitor/monitor-server.ts';
@@ -27,6 +28,8 @@ import { version } from './version.ts';
 const DRAIN_DEADLINE_MS = 8000;
 /** How long each step of the shutdown may take before it is given up. */
 const STEP_DEADLINE_MS = 15_000;
+/** How long jobs may go on before the shutdown: a commit of a full buffer to a slow disk takes minutes. */
+const JOBS_DEADLINE_MS = 600_000;
 const MAX_MONITORS = 16;
 
 /** Why a daemon ends, in the words of QEMU's SHUTDOWN event. */
@@ -51,6 +54,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   readonly #monitors: MonitorServer[] = [];
   readonly #quit = deferred<void>();
   #quitting = false;
+  #unfinishedJobs: readonly JobInfo[] = [];
   #disposal: Promise<void> | null = null;
 
   constructor(options: ColobusDaemonOptions) {
@@ -100,8 +104,17 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     return this.#disposal;
   }
 
+  /** The jobs that the daemon ended without: what they worked on is between two states. Known when it is disposed. */
+  get unfinishedJobs(): readonly JobInfo[] {
+    return this.#unfinishedJobs;
+  }
+
   async #shutDown(): Promise<void> {
-    await this.#step('jobs', () => this.jobs.cancelAll());
+    // A commit that is cut off leaves a disk that is neither image: it is finished first, or told of.
+    await this.#step('jobs', () => this.jobs.finishAll(), JOBS_DEADLINE_MS);
+    this.#unfinishedJobs = this.jobs.infos();
+    for (const job of this.#unfinishedJobs) this.logger.error({ job }, 'A job did not complete');
+    await this.#step('unfinished jobs', () => this.jobs.cancelAll());
     await this.#step('replication', async () => {
       // Writes that a prepared primary holds must go on, or the exports would wait for them.
       for (const group of this.replication.running()) if (group.prepared !== null) group.abort(group.prepared);
@@ -118,9 +131,9 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     this.processStats[Symbol.dispose]();
   }
 
-  async #step(what: string, close: () => Promise<void>): Promise<void> {
+  async #step(what: string, close: () => Promise<void>, deadlineMs = STEP_DEADLINE_MS): Promise<void> {
     try {
-      await withDeadline(close(), STEP_DEADLINE_MS, this.clock, `not closed within ${STEP_DEADLINE_MS} ms`);
+      await withDeadline(close(), deadlineMs, this.clock, `not closed within ${deadlineMs} ms`);
     } catch (error) {
       this.logger.error({ what, err: error }, 'Something could not be closed in order');
     }

@@ -31,6 +31,14 @@ export class JobList {
     if (this.#jobs.size >= MAX_JOBS) throw new UsageError(`There are ${MAX_JOBS} jobs; dismiss those that concluded`);
   }
 
+  /** Lets every job run to its end, the paused ones too; resolves when none runs any more. */
+  async finishAll(): Promise<void> {
+    for (const job of this.#jobs.values()) {
+      if (job.status === 'paused') job.resume();
+      if (job.status !== 'concluded') await job.ended;
+    }
+  }
+
   /** Starts `work` as a job called `id`. */
   start(id: string, type: string, work: (control: JobControl) => Promise<void>): Job {
     this.checkId(id);

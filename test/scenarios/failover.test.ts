@@ -157,10 +157,39 @@ test('a take-over waits in vain for a write that is stuck, says so, changes noth
   assert.ok(performance.now() - startMs < 5500);
   for (const report of await loaded.pair.secondaryReports()) {
     assert.equal(report.state, 'running');
-    assert.deepEqual(report.images, { latest: { available: true }, checkpoint: { available: true } });
+    assert.deepEqual([report.images.latest.available, report.images.checkpoint.available], [true, true]);
   }
   assert.deepEqual(await secondaryImages(loaded), before);
   await loaded.pair.failOver('latest');
   await assertShutOut(loaded);
   await loaded.assertSecondaryStoppedAt({ strikeMs, endedMs });
+});
+
+for (const way of ['quit', 'SIGTERM'] as const) {
+  test(`a daemon that is told to end by ${way} in the middle of a commit finishes the commit first`, async () => {
+    await using loaded = await LoadedPair.start();
+    await loaded.pair.checkpoint();
+    await loaded.acknowledges(500);
+    const views = [await view(loaded, 0), await view(loaded, 1)];
+    const { secondary, buffers } = loaded.pair;
+    // Both commands are in the monitor's socket before the first is carried out.
+    const stopped = secondary.qmp.execute('replication-stop', { nodes: buffers, failover: true, image: 'checkpoint' });
+    if (way === 'quit') void secondary.qmp.execute('quit');
+    await stopped;
+    if (way === 'SIGTERM') await secondary.kill('SIGTERM');
+    assert.equal((await secondary.ended()).exitCode, 0);
+    for (const [index, image] of (await secondaryImages(loaded)).entries()) {
+      assert.ok(image.equals(views[index] as Buffer), `Disk ${index} is not what its view was`);
+    }
+  });
+}
+
+test('a secondary whose primary has gone says so of image latest, and of image checkpoint that none was taken', async () => {
+  await using loaded = await LoadedPair.start();
+  await loaded.acknowledges(100);
+  await loaded.pair.primary.kill('SIGKILL');
+  const [report] = await loaded.pair.secondaryReports();
+  assert.match(report?.images.latest.reason ?? '', /the primary has gone/);
+  assert.match(report?.images.checkpoint.reason ?? '', /no checkpoint was taken yet/);
+  assert.deepEqual([report?.images.latest.available, report?.images.checkpoint.available], [true, true]);
 });

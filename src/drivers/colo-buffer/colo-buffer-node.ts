@@ -9,7 +9,7 @@
  * on they go to the disk.
  */
 
-import { EIO } from '../../base/errno.ts';
+import { EIO, errnoName } from '../../base/errno.ts';
 import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import type { BlockBackend } from '../../block/block-backend.ts';
 import { type BlockEdge, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
@@ -20,6 +20,7 @@ import type { ConsistencyGroup } from '../../block/consistency-group.ts';
 import { rootsAbove } from '../../block/drain.ts';
 import type { ExtentList } from '../../block/extent-list.ts';
 import type {
+  ChildStatus,
   ImageAvailability,
   ReplicationState,
   ReplicationStatus,
@@ -61,6 +62,7 @@ export class ColoBufferNode extends BlockNode {
   readonly #commit: BufferCommit;
   #state: ReplicationState = 'none';
   #group: ConsistencyGroup | null = null;
+  #endedBy = '';
 
   constructor(options: ColoBufferNodeOptions) {
     const { backing } = options;
@@ -246,7 +248,7 @@ export class ColoBufferNode extends BlockNode {
       prepared: this.#group?.prepared ?? null,
       dirtyBytes: 0,
       writes: this.rootsToQuiesce().reduce((sum, root) => sum + root.changes, 0),
-      children: [{ nodeName: this.#backing.node.name, state: this.#backing.node.failure === null ? 'ok' : 'failed' }],
+      children: [this.#diskStatus()],
       buffer: {
         originalBytes: (running.chunks - running.ownChunks) * granularity,
         ownBytes: running.ownChunks * granularity,
@@ -264,14 +266,21 @@ export class ColoBufferNode extends BlockNode {
     await this.#spill?.[Symbol.asyncDispose]();
   }
 
+  #diskStatus(): ChildStatus {
+    const { name, failure } = this.#backing.node;
+    const error = failure ?? this.#failedWrite();
+    return { nodeName: name, state: error === null ? 'ok' : 'failed', ...(error === null ? {} : { error }) };
+  }
+
   #images(): Record<TakeOverImage, ImageAvailability> {
     const unavailable = (reason: string): ImageAvailability => ({ available: false, reason });
     switch (this.#state) {
       case 'running': {
         const { invalid } = this.#buffer.running;
         return {
-          latest: { available: true },
-          checkpoint: invalid === null ? { available: true } : unavailable(`it was given up: ${invalid}`),
+          latest: availableWith(this.#doubtAboutLatest()),
+          checkpoint:
+            invalid === null ? availableWith(this.#doubtAboutCheckpoint()) : unavailable(`it was given up: ${invalid}`),
         };
       }
       case 'failed':
@@ -284,14 +293,41 @@ export class ColoBufferNode extends BlockNode {
         return { latest: images, checkpoint: images };
       }
       default: {
-        const images = unavailable(this.#state === 'failover' ? 'a take-over is under way' : 'replication has ended');
+        const images = unavailable(
+          this.#state === 'failover' ? 'a take-over is under way' : `replication has ended: ${this.#endedBy}`,
+        );
         return { latest: images, checkpoint: images };
       }
     }
   }
 
+  /** What may be missing from the disk although the primary has acknowledged it; null where nothing points to that. */
+  #doubtAboutLatest(): string | null {
+    const failed = this.#failedWrite();
+    const alone = 'what the primary acknowledged since then, alone, is not in it';
+    if (failed !== null) return `${failed}: ${alone}`;
+    const isGone = this.rootsToQuiesce().some(root => root.hasLostWriter);
+    return isGone ? `the primary has gone: ${alone}, if it went on` : null;
+  }
+
+  #doubtAboutCheckpoint(): string | null {
+    const hasCheckpoint = (this.#group?.checkpoint ?? 0) > 0;
+    return hasCheckpoint ? null : 'no checkpoint was taken yet: it is the disk as it was when replication started';
+  }
+
+  /** Which write of the primary this host could not store. */
+  #failedWrite(): string | null {
+    const root = this.rootsToQuiesce().find(({ changeErrno }) => changeErrno !== 0);
+    return root === undefined ? null : `a write of ${root.name} failed (${errnoName(root.changeErrno)})`;
+  }
+
   #setState(state: ReplicationState, reason: string): void {
     this.#state = state;
+    if (state === 'done') this.#endedBy = reason;
     this.#emit({ name: 'REPLICATION_STATE_CHANGE', data: { 'node-name': this.name, state, reason } });
   }
+}
+
+function availableWith(reason: string | null): ImageAvailability {
+  return reason === null ? { available: true } : { available: true, reason };
 }

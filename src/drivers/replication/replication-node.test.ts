@@ -417,6 +417,16 @@ test('a prepare awaits the writes in flight and delays new ones until the resume
   assert.equal(rig.status().checkpoint, 1);
 });
 
+test('do on a primary ends the hold as resume does: no write waits for a command that never comes', async () => {
+  const rig = await Rig.open();
+  await rig.group.prepare(1, 1000);
+  const held = rig.submit('write', 0, CHUNK);
+  rig.group.do(1);
+  rig.disk.local.settle();
+  rig.disk.remote.settle();
+  assert.equal(held.errno, 0);
+});
+
 test('a hold that is not resumed in time ends, and makes the checkpoint void', async () => {
   const rig = await Rig.open();
   await rig.group.prepare(1, 1000);

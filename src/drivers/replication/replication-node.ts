@@ -388,7 +388,10 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#unhold();
   }
 
-  override doCheckpoint(): void {}
+  /** To a primary this is the end of the hold, by whichever of the two commands it comes. */
+  override doCheckpoint(): void {
+    this.#unhold();
+  }
 
   override abortCheckpoint(): void {
     this.#unhold();

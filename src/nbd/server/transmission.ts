@@ -147,6 +147,7 @@ export class Transmission implements RequestOwner {
   /** The client is gone: requests in flight complete, and nobody is told. */
   abandon(): void {
     this.end();
+    if (this.#hasWritten && !this.#deaf) this.#target.backend.endWriting();
     this.#deaf = true;
   }
 
@@ -283,7 +284,7 @@ export class Transmission implements RequestOwner {
   /** The count of changes on the backend is then that of this connection, for a checkpoint to compare. */
   #beginWriting(): void {
     this.#hasWritten = true;
-    this.#target.backend.restartCount();
+    this.#target.backend.beginWriting();
   }
 
   requestDone(request: BlockRequest): void {
