@@ -46,7 +46,12 @@ export function serveCommand(): Command {
     .option('--read-only', 'refuse writes')
     .option('--force-share', 'read the image even while another process uses it; implies --read-only')
     .option('--max-connections <n>', 'most clients at once')
-    .option('--allow <network...>', 'addresses that TCP clients may come from, such as 192.0.2.0/24; may be repeated')
+    .addOption(
+      new Option(
+        '--allow <networks>',
+        'where TCP clients may come from, such as 192.0.2.0/24,::1; may be repeated',
+      ).argParser(appendNetworks),
+    )
     .addOption(
       new Option('--tls <mode>', 'encryption; require unless given with credentials').choices([
         'off',
@@ -107,6 +112,10 @@ async function start(daemon: ColobusDaemon, image: string, options: ServeOptions
   }
 }
 
+function appendNetworks(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...text.split(',')];
+}
+
 /** Where the options say to listen; null for the client at standard input and output. */
 function placeOf(options: ServeOptions): NbdPlace | null {
   if (options.stdio === true) {
@@ -119,6 +128,9 @@ function placeOf(options: ServeOptions): NbdPlace | null {
     if (options.port !== undefined || options.host !== undefined) {
       throw new UsageError('--socket excludes --port and --host; give one of them');
     }
+    if (options.allow !== undefined) {
+      throw new UsageError('--allow is about TCP clients and a unix socket has none; leave one of them out');
+    }
     return { path: options.socket };
   }
   const port = portOf(options.port ?? DEFAULT_PORT);
@@ -129,7 +141,7 @@ function placeOf(options: ServeOptions): NbdPlace | null {
 function maxConnectionsOf({ maxConnections }: ServeOptions): number {
   if (maxConnections === undefined) return 0;
   if (!/^[1-9]\d{0,5}$/.test(maxConnections)) {
-    throw new UsageError(`--max-connections '${maxConnections}' is not a number; give one from 1 to 999999`);
+    throw new UsageError(`--max-connections '${maxConnections}' is not a number from 1 to 999999; give one`);
   }
   return Number(maxConnections);
 }

@@ -2,6 +2,7 @@
 
 import { open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { EEXIST, errnoOf } from '../../base/errno.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 
 /** Creates the file `path` with `lengthBytes` bytes, all of them a hole. Throws UsageError, leaving nothing. */
@@ -28,6 +29,14 @@ export async function syncFolderOf(path: string): Promise<void> {
 }
 
 function refuse(path: string, cause: unknown): never {
+  if (errnoOf(cause) === EEXIST) {
+    throw new UsageError(
+      `Image '${path}' is a link to a file that does not exist; create that file or remove the link`,
+      {
+        cause,
+      },
+    );
+  }
   throw new UsageError(
     `Image '${path}' cannot be created: ${messageOf(cause)}; choose a folder that is there, may be written and has room`,
     { cause },

@@ -10,7 +10,7 @@
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { withDeadline } from '../../base/deadline.ts';
 import { EBUSY } from '../../base/errno.ts';
-import { UsageError } from '../../base/errors.ts';
+import { messageOf, UsageError } from '../../base/errors.ts';
 import { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
@@ -99,7 +99,10 @@ export class NbdExport implements AsyncDisposable {
       encodeString(options.name, `name of export '${options.id}'`);
       encodeString(options.description ?? '', `description of export '${options.id}'`);
     } catch (cause) {
-      throw new UsageError(`Export '${options.id}' has a name or description that NBD cannot carry`, { cause });
+      throw new UsageError(
+        `Export '${options.id}' has a name or description that NBD cannot carry: ${messageOf(cause)}; choose a shorter one`,
+        { cause },
+      );
     }
     const permissions = options.writable ? WRITE_EXCLUSIVE : READ_SHARED;
     return new NbdExport(options, new BlockBackend(`export '${options.id}'`, options.node, permissions));
