@@ -103,8 +103,11 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#emit = options.emit;
     this.#dirty = new DirtyBitmap(this.lengthBytes);
     this.#localCoverage = new FlushCoverage(this.lengthBytes);
-    for (const remote of this.#remotes) this.#watch(remote, remote.edge.node);
-    this.#watchLocal(local.node);
+    for (const remote of this.#remotes) onFailureBelow(remote.edge.node, reason => this.#linkLost(remote, reason));
+    onFailureBelow(local.node, reason => {
+      this.#localError ??= reason;
+      this.#localLost();
+    });
   }
 
   // --- requests ---------------------------------------------------------------------------------------------------
@@ -285,22 +288,9 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     for (const remote of this.#remotes) remote.edge.node.abandon(reason);
   }
 
-  /** Learns of the loss of a link at once, from whichever node below the copy has it. */
-  #watch(remote: RemoteCopy, node: BlockNode): void {
-    node.onFailure(reason => {
-      if (this.#forwarding) this.#endAllForwarding(reason);
-      else remote.error ??= reason;
-    });
-    for (const edge of node.children.values()) this.#watch(remote, edge.node);
-  }
-
-  /** Learns at once that the local disk can store nothing any more, also where no request of the guest was told. */
-  #watchLocal(node: BlockNode): void {
-    node.onFailure(reason => {
-      this.#localError ??= reason;
-      this.#localLost();
-    });
-    for (const edge of node.children.values()) this.#watchLocal(edge.node);
+  #linkLost(remote: RemoteCopy, reason: string): void {
+    if (this.#forwarding) this.#endAllForwarding(reason);
+    else remote.error ??= reason;
   }
 
   readonly #tick = (): void => {
@@ -449,6 +439,12 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
       if (this.#tracker.enter(mirrored)) this.#send(mirrored);
     }
   }
+}
+
+/** Has `listener` learn at once, without a request, that `node` or one below it can store nothing any more. */
+function onFailureBelow(node: BlockNode, listener: (reason: string) => void): void {
+  node.onFailure(listener);
+  for (const edge of node.children.values()) onFailureBelow(edge.node, listener);
 }
 
 function childStatus(node: BlockNode, error: string | null): ChildStatus {
