@@ -136,18 +136,14 @@ class PeerProcess {
     return JSON.parse(line.value);
   }
 
-  /** End of input stops the pair; what does not stop is killed. */
+  /** End of input stops the pair; what does not stop is killed. QEMU 7.2 now and then hangs when it is told to quit. */
   async end(): Promise<void> {
     const { pid } = this.#child;
     this.#child.stdin?.end();
-    try {
-      await withDeadline(this.#exited, EXIT_MS, systemClock, 'The QEMU pair does not stop');
-    } finally {
-      if (pid !== undefined) {
-        killGroup(pid);
-        await rm(join(this.#disks, `qemu-colo-${pid}`), { recursive: true, force: true });
-      }
-    }
+    await withDeadline(this.#exited, EXIT_MS, systemClock, 'The QEMU pair does not stop').catch(() => {});
+    if (pid === undefined) return;
+    killGroup(pid);
+    await rm(join(this.#disks, `qemu-colo-${pid}`), { recursive: true, force: true });
   }
 }
 
