@@ -19,10 +19,10 @@ import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { OpenContext } from '../../block/driver.ts';
 import { FailureLatch } from '../../block/failure-latch.ts';
-import { isCachedReadRefused } from '../../os/cached-read.ts';
+import { isCachedReadRefused, readCached } from '../../os/cached-read.ts';
 import { PoolShare } from '../../os/thread-pool.ts';
 import { ExtentScan } from './extent-scan.ts';
-import { FileTransfer, readFromCache, type TransferOwner, transferNow } from './file-transfer.ts';
+import { FileTransfer, type TransferOwner, transferNow } from './file-transfer.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { ImageSpace } from './image-space.ts';
 import { closeFile, type OpenImage, openImage } from './open-image.ts';
@@ -147,11 +147,11 @@ export class FileNode extends BlockNode implements TransferOwner {
   }
 
   /** True where the page cache had all of it, and the request has its data. */
-  #isCached(request: BlockRequest): boolean {
-    if (request.length > INLINE_MAX_BYTES) return false;
-    const result = readFromCache(this.#image.fd, request);
+  #isCached({ buffer, at, length, offset }: BlockRequest): boolean {
+    if (length > INLINE_MAX_BYTES) return false;
+    const result = readCached(this.#image.fd, buffer, at, length, offset);
     if (isCachedReadRefused(result)) this.#triesCache = false;
-    return result === request.length;
+    return result === length;
   }
 
   #writeToCache(request: BlockRequest): void {

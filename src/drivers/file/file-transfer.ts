@@ -9,7 +9,6 @@ import { read, readSync, write, writeSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { EIO, errnoOf } from '../../base/errno.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
-import { readCached } from '../../os/cached-read.ts';
 import type { PoolShare, PoolWork } from '../../os/thread-pool.ts';
 
 /** Zeroes are written in pieces of this many bytes. */
@@ -94,11 +93,6 @@ export function transferNow(fd: number, request: BlockRequest): number {
     request.errorAt = offset + moved;
     return errnoOf(error);
   }
-}
-
-/** Reads what the page cache has of the request: how many bytes, or minus the errno (see `readCached`). */
-export function readFromCache(fd: number, request: BlockRequest): number {
-  return readCached(fd, request.buffer, request.at, request.length, request.offset);
 }
 
 /** Nothing moved without an error means that somebody made the image shorter than it was when opened. */

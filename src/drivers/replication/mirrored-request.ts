@@ -79,10 +79,6 @@ export class MirroredRequest implements RequestOwner {
     return (this.#outstanding & (1 << copy)) !== 0;
   }
 
-  get waitsForAny(): boolean {
-    return this.#outstanding !== 0;
-  }
-
   /** Marks all of `copies` before the first is sent to, so that an answer at once does not end the piece. */
   expect(copies: number): void {
     this.#outstanding = copies;
