@@ -11,6 +11,8 @@ export type Command = {
   /** One line for the documentation. */
   readonly summary: string;
   readonly arguments: z.ZodType;
+  /** What it returns; `null` for the commands that return `{}`. */
+  readonly returns: z.ZodType | null;
   /** May be sent with exec-oob: answers at once and waits for nothing. */
   readonly allowOutOfBand: boolean;
   /** Checks the arguments and carries the command out; resolves to what is returned. Throws what went wrong. */
@@ -22,6 +24,8 @@ export type CommandDefinition<Arguments> = {
   readonly summary: string;
   /** Unknown members must be refused, as z.strictObject does. */
   readonly arguments: z.ZodType<Arguments>;
+  /** What it returns; left out where that is `{}`. */
+  readonly returns?: z.ZodType;
   readonly allowOutOfBand?: boolean;
   /** `undefined` is returned as `{}`. */
   run(args: Arguments, daemon: MonitoredDaemon): unknown;
@@ -33,6 +37,7 @@ export function defineCommand<Arguments>(definition: CommandDefinition<Arguments
     name: definition.name,
     summary: definition.summary,
     arguments: definition.arguments,
+    returns: definition.returns ?? null,
     allowOutOfBand: definition.allowOutOfBand ?? false,
     async execute(args, daemon) {
       const checked = definition.arguments.safeParse(args, { reportInput: true });
