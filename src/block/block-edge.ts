@@ -26,11 +26,11 @@ export class BlockEdge {
   /** Who holds the edge, for people: `node 'top'` or `export 'disk'`. */
   readonly holder: string;
   readonly role: string;
-  readonly node: BlockNode;
   /** The node above, once it is made; null where the holder is a root. */
   parent: BlockNode | null = null;
   /** The root above: an export or a job. */
   readonly backend: BlockBackend | null;
+  #node: BlockNode;
   #permissions: EdgePermissions;
 
   /** Links `holder` to `node`. Throws UsageError where the permissions conflict with those of another parent. */
@@ -44,10 +44,15 @@ export class BlockEdge {
     this.holder = holder;
     this.backend = backend;
     this.role = role;
-    this.node = node;
+    this.#node = node;
     this.#permissions = permissions;
     this.checkPermissions(permissions);
     node.parents.add(this);
+  }
+
+  /** The child. */
+  get node(): BlockNode {
+    return this.#node;
   }
 
   get permissions(): EdgePermissions {
@@ -60,9 +65,8 @@ export class BlockEdge {
     this.#permissions = permissions;
   }
 
-  /** Throws UsageError where `permissions` conflict with those of another parent. */
-  checkPermissions(permissions: EdgePermissions): void {
-    const { node } = this;
+  /** Throws UsageError where `permissions` conflict with those of another parent of `node`, the child unless given. */
+  checkPermissions(permissions: EdgePermissions, node: BlockNode = this.#node): void {
     if (permissions.write && node.readOnly) {
       throw new UsageError(`Node '${node.name}' is read-only; ${this.holder} cannot write to it`);
     }
@@ -80,8 +84,39 @@ export class BlockEdge {
     }
   }
 
+  /**
+   * Leads to `node` from now on. Whoever calls it has drained what is above. Throws UsageError, and changes nothing,
+   * where `node` cannot stand in for the present child.
+   */
+  retarget(node: BlockNode): void {
+    this.checkRetarget(node);
+    this.#node.parents.delete(this);
+    this.#node = node;
+    node.parents.add(this);
+  }
+
+  /** Throws UsageError where `node` cannot stand in for the child: what is above relies on its size and limits. */
+  checkRetarget(node: BlockNode): void {
+    const { lengthBytes, limits } = this.#node;
+    if (node.lengthBytes !== lengthBytes) {
+      throw new UsageError(
+        `Node '${node.name}' has ${node.lengthBytes} bytes and node '${this.#node.name}', which ${this.holder} uses, ` +
+          `has ${lengthBytes}; give one of the same size`,
+      );
+    }
+    const isAligned = limits.requestAlignment % node.limits.requestAlignment === 0;
+    if (!isAligned || node.limits.maxTransferBytes < limits.maxTransferBytes) {
+      throw new UsageError(
+        `Node '${node.name}' takes requests of ${node.limits.requestAlignment} to ${node.limits.maxTransferBytes} bytes, ` +
+          `and ${this.holder} may send others; export it under another name`,
+      );
+    }
+    this.parent?.checkRelink(this);
+    this.checkPermissions(this.#permissions, node);
+  }
+
   detach(): void {
-    this.node.parents.delete(this);
+    this.#node.parents.delete(this);
   }
 
   /** Sends `request` to the child, or completes it at once with the errno of the rule it breaks. */
@@ -90,11 +125,11 @@ export class BlockEdge {
     const errno = this.#check(request);
     if (errno !== 0) request.complete(errno);
     else if (request.length === 0 && request.kind !== 'flush') request.complete(0);
-    else this.node.receive(request);
+    else this.#node.receive(request);
   }
 
   #check(request: BlockRequest): number {
-    const { node } = this;
+    const node = this.#node;
     const changes = request.changesData;
     if (changes && (!this.#permissions.write || node.readOnly)) return EPERM;
     if (request.kind === 'flush') return 0;

@@ -1,16 +1,20 @@
 /**
  * BlockGraph: the nodes of a daemon by name, added and removed at run time.
  *
- * A definition may hold definitions of children; those get made-up names, belong to their parent and go with it.
+ * A definition may hold definitions of children; those get made-up names unless they give one, belong to their parents
+ * and go with the last of them.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
+import type { BlockBackend } from './block-backend.ts';
 import { BlockEdge, type EdgePermissions } from './block-edge.ts';
 import type { BlockEventSink } from './block-event.ts';
 import type { BlockNode } from './block-node.ts';
+import { whileDrained } from './drain.ts';
 import type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
 import { explainOptions } from './explain-options.ts';
 
@@ -36,8 +40,8 @@ export type BlockGraphOptions = {
   readonly findObject?: (id: string) => unknown;
 };
 
-/** A node and what was made with it. */
-type Entry = { readonly node: BlockNode; readonly edges: readonly BlockEdge[]; readonly owned: readonly string[] };
+/** A node, what it was opened with, and whether it was added by name, so that it stays when nobody uses it. */
+type Entry = { readonly node: BlockNode; definition: NodeDefinition; readonly isNamed: boolean };
 
 export class BlockGraph implements AsyncDisposable {
   readonly #drivers = new Map<string, Driver>();
@@ -78,7 +82,7 @@ export class BlockGraph implements AsyncDisposable {
   /** Opens a node with a name of its own. Throws, having changed nothing, where the definition cannot be. */
   async add(definition: NodeDefinition): Promise<BlockNode> {
     if (definition['node-name'] === undefined) throw new UsageError("'node-name' must be specified for the root node");
-    return this.#open(definition);
+    return this.#open(definition, true);
   }
 
   /** Removes and closes a node nobody uses, and the children that were defined with it. */
@@ -88,6 +92,81 @@ export class BlockGraph implements AsyncDisposable {
     const [user] = entry.node.parents;
     if (user !== undefined) throw new UsageError(`Node ${name} is in use by ${user.holder}; remove that first`);
     await this.#close(name, entry);
+  }
+
+  /** Gives `parent` another child. Throws UsageError where it takes none, ETIMEDOUT where its requests do not return. */
+  async addChild(parent: BlockNode, child: BlockNode): Promise<void> {
+    parent.linkForNewChild();
+    await whileDrained(parent, this.#clock, () => {
+      const { role, permissions } = parent.linkForNewChild();
+      if (child.parents.size > 0) throw new UsageError(`The node ${child.name} already has a parent`);
+      refuseCycle(parent, role, child);
+      parent.addChild(new BlockEdge(`node '${parent.name}'`, role, child, permissions));
+    });
+  }
+
+  /** Takes the child called `role` away from `parent`; one that was defined with it is closed. Throws as `addChild`. */
+  async removeChild(parent: BlockNode, role: string): Promise<void> {
+    const edge = parent.children.get(role);
+    if (edge === undefined) throw new UsageError(`Node '${parent.name}' does not have child '${role}'`);
+    parent.checkChildRemoval(edge);
+    await whileDrained(parent, this.#clock, () => {
+      parent.checkChildRemoval(edge);
+      parent.removeChild(edge);
+      edge.detach();
+    });
+    await this.closeUnused(edge.node);
+  }
+
+  /**
+   * Puts `to` in the place of `from`: all parents of `from` lead to `to` afterwards, but for the roots in `except` and
+   * for what is below `to`. The roots above `from` must be drained, as `replace` does. Throws UsageError, having
+   * changed nothing, where a parent cannot bear it.
+   */
+  replaceDrained(from: BlockNode, to: BlockNode, except: ReadonlySet<BlockBackend> = new Set()): void {
+    const below = nodesBelow(to);
+    const edges = [...from.parents].filter(
+      edge => !(edge.backend !== null && except.has(edge.backend)) && !(edge.parent !== null && below.has(edge.parent)),
+    );
+    for (const edge of edges) edge.checkRetarget(to);
+    for (const edge of edges) edge.retarget(to);
+    for (const edge of edges) edge.parent?.relinked();
+  }
+
+  /** Drains `from` and replaces it, as `replaceDrained` does. A node without a name that nobody uses then is closed. */
+  async replace(from: BlockNode, to: BlockNode, except: ReadonlySet<BlockBackend> = new Set()): Promise<void> {
+    await whileDrained(from, this.#clock, () => this.replaceDrained(from, to, except));
+    await this.closeUnused(from);
+  }
+
+  /** Closes `node` where nobody uses it and it was not added by name. */
+  async closeUnused(node: BlockNode): Promise<void> {
+    const entry = this.#entries.get(node.name);
+    if (entry?.node === node && !entry.isNamed && node.parents.size === 0) await this.#close(node.name, entry);
+  }
+
+  /** Makes the image of `node`, which nobody may use, larger. Throws UsageError, having changed nothing. */
+  async resize(node: BlockNode, lengthBytes: number): Promise<void> {
+    if (node.readOnly) throw new UsageError('Image is read-only');
+    checkResizable(node);
+    if (lengthBytes < node.lengthBytes) {
+      throw new UsageError(`Node '${node.name}' has ${node.lengthBytes} bytes and can only grow`);
+    }
+    await node.resize(lengthBytes);
+  }
+
+  /**
+   * Changes the options of nodes to those of `definitions`, which are complete: what is left out has its default. All
+   * are changed, or none and it throws UsageError.
+   */
+  async reopen(definitions: readonly NodeDefinition[]): Promise<void> {
+    const changed: NodeDefinition[] = [];
+    try {
+      for (const definition of definitions) changed.push(await this.#reopen(definition));
+    } catch (error) {
+      for (const former of changed.reverse()) await this.#reopen(former);
+      throw error;
+    }
   }
 
   /** Closes all nodes, parents before children. The roots must be gone. */
@@ -102,21 +181,15 @@ export class BlockGraph implements AsyncDisposable {
   async #close(name: string, entry: Entry): Promise<void> {
     this.#entries.delete(name);
     await entry.node[Symbol.asyncDispose]();
-    for (const edge of entry.edges) edge.detach();
-    for (const owned of entry.owned) {
-      const child = this.#entries.get(owned);
-      if (child !== undefined && child.node.parents.size === 0) await this.#close(owned, child);
-    }
+    const edges = [...entry.node.children.values()];
+    for (const edge of edges) edge.detach();
+    for (const edge of edges) await this.closeUnused(edge.node);
   }
 
-  async #open(definition: NodeDefinition): Promise<BlockNode> {
-    const driver = this.#drivers.get(definition.driver);
-    if (driver === undefined) {
-      throw new UsageError(`Unknown driver '${definition.driver}'; known are ${[...this.#drivers.keys()].join(', ')}`);
-    }
+  async #open(definition: NodeDefinition, isNamed: boolean): Promise<BlockNode> {
+    const driver = this.#driver(definition.driver);
     const nodeName = this.#claimName(definition['node-name']);
     const edges: BlockEdge[] = [];
-    const owned: string[] = [];
     try {
       const { common, own } = this.#parse(driver, definition);
       const context: OpenContext = {
@@ -127,21 +200,23 @@ export class BlockGraph implements AsyncDisposable {
         emit: this.#emit,
         findObject: this.#findObject,
         attach: async (role, reference, permissions) => {
-          const child = await this.#resolve(reference, context.readOnly, owned);
-          const edge = new BlockEdge(`node '${nodeName}'`, role, child, permissions);
-          edges.push(edge);
-          return edge;
+          const child = await this.#resolve(reference, context.readOnly);
+          try {
+            const edge = new BlockEdge(`node '${nodeName}'`, role, child, permissions);
+            edges.push(edge);
+            return edge;
+          } catch (error) {
+            await this.closeUnused(child);
+            throw error;
+          }
         },
       };
       const node = await driver.open(own, context);
-      this.#entries.set(nodeName, { node, edges, owned });
+      this.#entries.set(nodeName, { node, definition, isNamed });
       return node;
     } catch (error) {
       for (const edge of edges) edge.detach();
-      for (const name of owned) {
-        const child = this.#entries.get(name);
-        if (child !== undefined) await this.#close(name, child);
-      }
+      for (const edge of edges) await this.closeUnused(edge.node);
       throw error;
     } finally {
       this.#opening.delete(nodeName);
@@ -149,11 +224,62 @@ export class BlockGraph implements AsyncDisposable {
   }
 
   /** A child defined with its parent is read-only with it, unless it says otherwise. */
-  async #resolve(reference: NodeReference, readOnly: boolean, owned: string[]): Promise<BlockNode> {
+  async #resolve(reference: NodeReference, readOnly: boolean): Promise<BlockNode> {
     if (typeof reference === 'string') return this.node(reference);
-    const child = await this.#open(readOnly ? { 'read-only': true, ...reference } : reference);
-    owned.push(child.name);
-    return child;
+    return this.#open(readOnly ? { 'read-only': true, ...reference } : reference, false);
+  }
+
+  /** Reopens one node; returns the definition that undoes it. */
+  async #reopen(definition: NodeDefinition): Promise<NodeDefinition> {
+    const name = definition['node-name'];
+    if (name === undefined) throw new UsageError('node-name not specified');
+    const entry = this.#entries.get(name);
+    if (entry === undefined) throw new UsageError(`Failed to find node with node-name='${name}'`);
+    const driver = this.#driver(definition.driver);
+    if (driver !== this.#driver(entry.definition.driver)) throw new UsageError("Cannot change the option 'driver'");
+    const former = entry.definition;
+    const wanted = this.#parse(driver, definition);
+    const present = this.#parse(driver, former);
+    const links = this.#changedLinks(entry.node, former, definition);
+    const own = changedKeys(present.own, wanted.own).filter(key => !entry.node.children.has(key));
+    const readOnly = wanted.common['read-only'] ?? false;
+    await whileDrained(entry.node, this.#clock, async () => {
+      for (const { edge, node } of links) edge.checkRetarget(node);
+      if (own.length > 0) await entry.node.reopen(own, wanted.own);
+      if (readOnly !== entry.node.readOnly) await entry.node.setReadOnly(readOnly);
+      for (const { edge, node } of links) edge.retarget(node);
+      if (links.length > 0) entry.node.relinked();
+    });
+    entry.definition = definition;
+    for (const { former: child } of links) await this.closeUnused(child);
+    return former;
+  }
+
+  /** The children that `definition` names other nodes for. One that is given with options must be given as it was. */
+  #changedLinks(
+    node: BlockNode,
+    former: NodeDefinition,
+    definition: NodeDefinition,
+  ): readonly { readonly edge: BlockEdge; readonly node: BlockNode; readonly former: BlockNode }[] {
+    const changed = [];
+    for (const [role, edge] of node.children) {
+      const reference = definition[role];
+      if (typeof reference === 'string') {
+        const wanted = this.node(reference);
+        if (wanted === edge.node) continue;
+        refuseCycle(node, role, wanted);
+        changed.push({ edge, node: wanted, former: edge.node });
+      } else if (!isDeepStrictEqual(reference, former[role])) {
+        throw new UsageError(`Cannot change the option '${role}'`);
+      }
+    }
+    return changed;
+  }
+
+  #driver(name: string): Driver {
+    const driver = this.#drivers.get(name);
+    if (driver !== undefined) return driver;
+    throw new UsageError(`Unknown driver '${name}'; known are ${[...this.#drivers.keys()].join(', ')}`);
   }
 
   #claimName(wanted: string | undefined): string {
@@ -179,6 +305,33 @@ export class BlockGraph implements AsyncDisposable {
     if (!own.success) throw new UsageError(explainOptions(own.error));
     return { common: common.data, own: own.data };
   }
+}
+
+/** Throws UsageError where somebody other than `except` uses `node` and relies on its size. */
+export function checkResizable(node: BlockNode, except: BlockEdge | null = null): void {
+  const other = [...node.parents].find(edge => edge !== except);
+  if (other === undefined) return;
+  throw new UsageError(
+    `Permission conflict on node '${node.name}': permissions 'resize' are unshared by ${other.holder}; remove that first`,
+  );
+}
+
+/** The nodes that requests to `node` can reach, itself included. */
+function nodesBelow(node: BlockNode, found: Set<BlockNode> = new Set()): Set<BlockNode> {
+  found.add(node);
+  for (const edge of node.children.values()) nodesBelow(edge.node, found);
+  return found;
+}
+
+function refuseCycle(parent: BlockNode, role: string, child: BlockNode): void {
+  if (!nodesBelow(child).has(parent)) return;
+  throw new UsageError(`Making '${child.name}' a ${role} child of '${parent.name}' would create a cycle`);
+}
+
+function changedKeys(former: unknown, wanted: unknown): readonly string[] {
+  const [a, b] = [former, wanted] as readonly Readonly<Record<string, unknown>>[];
+  const keys = new Set([...Object.keys(a ?? {}), ...Object.keys(b ?? {})]);
+  return [...keys].filter(key => !isDeepStrictEqual(a?.[key], b?.[key]));
 }
 
 /** Permissions of a filter's edge to the image it passes requests on to. */

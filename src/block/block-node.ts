@@ -7,9 +7,10 @@
  */
 
 import { assert } from '../base/assert.ts';
+import { UsageError } from '../base/errors.ts';
 import type { BeforeWriteNotifier } from './before-write-notifier.ts';
 import type { BlockBackend } from './block-backend.ts';
-import type { BlockEdge } from './block-edge.ts';
+import type { BlockEdge, EdgePermissions } from './block-edge.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { ConsistencyGroup } from './consistency-group.ts';
 import type { ExtentList } from './extent-list.ts';
@@ -50,31 +51,48 @@ export type NodeDescription = {
   readonly children?: readonly BlockEdge[];
 };
 
+/** How a node is linked to a child that it is given while it is in use. */
+export type ChildLink = { readonly role: string; readonly permissions: EdgePermissions };
+
 export abstract class BlockNode implements AsyncDisposable {
   readonly name: string;
   readonly driver: string;
-  readonly lengthBytes: number;
-  readonly readOnly: boolean;
   readonly limits: NodeLimits;
   readonly filename: string;
   readonly parents: Set<BlockEdge> = new Set();
-  readonly children: ReadonlyMap<string, BlockEdge>;
   /** The dirty bitmaps that record what is written to the node. */
   readonly bitmaps: NodeBitmaps = new NodeBitmaps(this);
   readonly #notifiers: BeforeWriteNotifier[] = [];
   readonly #failureListeners: ((reason: string) => void)[] = [];
+  readonly #children: Map<string, BlockEdge>;
+  #lengthBytes: number;
+  #readOnly: boolean;
   #failure: string | null = null;
 
   constructor(description: NodeDescription) {
     assert(Number.isSafeInteger(description.lengthBytes) && description.lengthBytes >= 0, 'A length is a safe integer');
     this.name = description.name;
     this.driver = description.driver;
-    this.lengthBytes = description.lengthBytes;
-    this.readOnly = description.readOnly;
+    this.#lengthBytes = description.lengthBytes;
+    this.#readOnly = description.readOnly;
     this.limits = description.limits ?? DEFAULT_LIMITS;
     this.filename = description.filename ?? '';
-    this.children = new Map((description.children ?? []).map(edge => [edge.role, edge]));
-    for (const edge of this.children.values()) edge.parent = this;
+    this.#children = new Map((description.children ?? []).map(edge => [edge.role, edge]));
+    for (const edge of this.#children.values()) edge.parent = this;
+  }
+
+  /** Size in bytes; it changes only in `resize`. */
+  get lengthBytes(): number {
+    return this.#lengthBytes;
+  }
+
+  get readOnly(): boolean {
+    return this.#readOnly;
+  }
+
+  /** Edges to children by role. */
+  get children(): ReadonlyMap<string, BlockEdge> {
+    return this.#children;
   }
 
   /** Does what a checked request asks for and completes it, now or later. */
@@ -208,6 +226,79 @@ export abstract class BlockNode implements AsyncDisposable {
   /** Where replication stands, or null for a node that has no part in it. */
   replicationStatus(): ReplicationStatus | null {
     return null;
+  }
+
+  // --- changes of the graph, for BlockGraph: the roots above are drained meanwhile -----------------------------------
+
+  /** How a child that is added now is linked. Throws UsageError where the node takes none; some drivers override it. */
+  linkForNewChild(): ChildLink {
+    throw new UsageError(`The node ${this.name} does not support adding a child`);
+  }
+
+  /** Throws UsageError where the child cannot be taken away; some drivers override it. */
+  checkChildRemoval(_edge: BlockEdge): void {
+    throw new UsageError(`The node ${this.name} does not support removing a child`);
+  }
+
+  /** Throws UsageError where the driver cannot bear another node in the place of a child. */
+  checkRelink(_edge: BlockEdge): void {}
+
+  addChild(edge: BlockEdge): void {
+    edge.parent = this;
+    this.#children.set(edge.role, edge);
+    this.childrenChanged();
+  }
+
+  removeChild(edge: BlockEdge): void {
+    this.#children.delete(edge.role);
+    this.childrenChanged();
+  }
+
+  /** A child has been replaced by another node. */
+  relinked(): void {
+    this.childrenChanged();
+  }
+
+  /** For the driver: children were added, removed or replaced. */
+  protected childrenChanged(): void {}
+
+  /** Gives the image another, larger size. Throws UsageError where the driver cannot; some override it. */
+  async resize(_lengthBytes: number): Promise<void> {
+    throw new UsageError('Image format driver does not support resize');
+  }
+
+  /** For the driver: the image has that size now. */
+  protected resized(lengthBytes: number): void {
+    this.#lengthBytes = lengthBytes;
+    this.bitmaps.grow(lengthBytes);
+  }
+
+  /**
+   * Changes options that the node was opened with to those in `options`, what `driver.options` made of a definition;
+   * `changed` names the ones that differ. Throws UsageError, having changed nothing, where one cannot be changed.
+   */
+  async reopen(changed: readonly string[], _options: unknown): Promise<void> {
+    if (changed[0] !== undefined) throw new UsageError(`Cannot change the option '${changed[0]}'`);
+  }
+
+  /** Makes the node read-only or writable. Throws UsageError, having changed nothing, where that cannot be. */
+  async setReadOnly(_readOnly: boolean): Promise<void> {
+    throw new UsageError("Cannot change the option 'read-only'");
+  }
+
+  /** Throws UsageError where the node cannot become read-only since somebody writes to it. */
+  protected checkNoWriters(): void {
+    for (const edge of this.parents) {
+      if (!edge.permissions.write) continue;
+      throw new UsageError(
+        `Read-only block node '${this.name}' cannot support read-write users, such as ${edge.holder}`,
+      );
+    }
+  }
+
+  /** For the driver: the node is read-only or writable now. */
+  protected readOnlyChanged(readOnly: boolean): void {
+    this.#readOnly = readOnly;
   }
 
   /** Closes what the node opened. Its edges are the graph's to detach. */

@@ -11,13 +11,17 @@ import type { ExtentList } from './extent-list.ts';
 export const DIRTY_GRANULARITY_BYTES = 65536;
 
 export class DirtyBitmap {
-  readonly lengthBytes: number;
+  #lengthBytes: number;
   readonly granularityBytes: number;
   readonly #bits = new SparseBitmap();
 
   constructor(lengthBytes: number, granularityBytes: number = DIRTY_GRANULARITY_BYTES) {
-    this.lengthBytes = lengthBytes;
+    this.#lengthBytes = lengthBytes;
     this.granularityBytes = granularityBytes;
+  }
+
+  get lengthBytes(): number {
+    return this.#lengthBytes;
   }
 
   get isEmpty(): boolean {
@@ -71,6 +75,11 @@ export class DirtyBitmap {
 
   has(offset: number): boolean {
     return this.#bits.has(Math.floor(offset / this.granularityBytes));
+  }
+
+  /** The disk has become larger; what is new of it is not dirty. */
+  grow(lengthBytes: number): void {
+    this.#lengthBytes = lengthBytes;
   }
 
   clear(): void {

@@ -5,6 +5,9 @@ import { withDeadline } from '../base/deadline.ts';
 import type { BlockBackend } from './block-backend.ts';
 import type { BlockNode } from './block-node.ts';
 
+/** How long requests may take to return before a change of the graph is refused. */
+const CHANGE_DEADLINE_MS = 5000;
+
 /** The roots whose requests can reach `node` from above, by a way that does not lead through `except`. */
 export function rootsAbove(node: BlockNode, except: BlockNode | null = null): Set<BlockBackend> {
   const roots = new Set<BlockBackend>();
@@ -38,4 +41,14 @@ export async function drainRoots(roots: Iterable<BlockBackend>, deadlineMs: numb
     throw error;
   }
   return release;
+}
+
+/** Calls `act` while no request is in flight on `node`. Throws ETIMEDOUT, without having called it, where one stays. */
+export async function whileDrained(node: BlockNode, clock: Clock, act: () => unknown): Promise<void> {
+  const release = await drainRoots(rootsAbove(node), CHANGE_DEADLINE_MS, clock);
+  try {
+    await act();
+  } finally {
+    release();
+  }
 }

@@ -80,6 +80,11 @@ export class NodeBitmaps implements BeforeWriteNotifier {
     return found;
   }
 
+  /** The node has become larger: what is new of it is not dirty. */
+  grow(lengthBytes: number): void {
+    for (const { bitmap } of this.#bitmaps.values()) bitmap.grow(lengthBytes);
+  }
+
   beforeWrite(request: BlockRequest): boolean {
     for (const { enabled, bitmap } of this.#bitmaps.values()) {
       if (enabled) bitmap.add(request.offset, request.length);

@@ -11,6 +11,7 @@ import { UsageError } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import { BlockGraph } from '../block/block-graph.ts';
 import type { Driver } from '../block/driver.ts';
+import { flushNode } from '../block/flush-node.ts';
 import type { JobInfo } from '../jobs/job.ts';
 import { JobList } from '../jobs/job-list.ts';
 import { BlockExports } from '../monitor/block-exports.ts';
@@ -21,7 +22,6 @@ import { QEMU_VERSION, type QmpEvent, type QmpVersion } from '../monitor/protoco
 import { ReplicationGroups } from '../monitor/replication-groups.ts';
 import { formatAddress, type SocketAddress } from '../monitor/socket-address.ts';
 import { UserObjects } from '../monitor/user-objects.ts';
-import { flushNode } from './flush-nodes.ts';
 import { version } from './version.ts';
 
 /** How long requests may take to return at the end; longer than an nbd node's default for its peer. */

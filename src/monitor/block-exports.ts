@@ -4,9 +4,9 @@ import type { Clock } from '../base/clock.ts';
 import { ETIMEDOUT, errnoOf } from '../base/errno.ts';
 import { UsageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import type { BlockBackend } from '../block/block-backend.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
+import { rootsAbove } from '../block/drain.ts';
 import type { NodeBitmap } from '../block/node-bitmaps.ts';
 import type { ReceiveMode } from '../nbd/server/accepted-socket.ts';
 import type { TlsPolicy } from '../nbd/server/nbd-connection.ts';
@@ -157,7 +157,7 @@ export class BlockExports {
    * the requests in flight. Throws ETIMEDOUT where one does not return; it can be tried again.
    */
   async closeWriters(disks: readonly BufferedDisk[], deadlineMs: number): Promise<void> {
-    const roots = new Set(disks.flatMap(({ backing, buffer }) => [...rootsBeside(backing, buffer)]));
+    const roots = new Set(disks.flatMap(({ backing, buffer }) => [...rootsAbove(backing, buffer)]));
     const writers = [...this.#exports.values()].filter(nbdExport => nbdExport.writable && roots.has(nbdExport.backend));
     await this.#closeAll(writers, deadlineMs);
   }
@@ -209,17 +209,4 @@ function findBitmap(node: BlockNode, name: string): NodeBitmap | undefined {
     if (below !== undefined) return below;
   }
   return undefined;
-}
-
-/** The roots whose requests can reach `backing` on another way than through `buffer`. */
-function rootsBeside(backing: BlockNode, buffer: BlockNode): Set<BlockBackend> {
-  const roots = new Set<BlockBackend>();
-  const visit = (node: BlockNode): void => {
-    for (const edge of node.parents) {
-      if (edge.backend !== null) roots.add(edge.backend);
-      else if (edge.parent !== null && edge.parent !== buffer) visit(edge.parent);
-    }
-  };
-  visit(backing);
-  return roots;
 }

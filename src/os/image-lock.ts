@@ -41,8 +41,7 @@ export type LockOutcome = 'locked' | 'in-use' | 'unsupported';
 /** Locks the image open as `fd` until it is closed. Where the outcome is not `locked`, close it. */
 export function lockImage(fd: number, use: ImageUse): LockOutcome {
   const { does, doesNotShare } = PERMISSIONS[use];
-  const held = bytesOf(does, doesNotShare, DOES_BASE, DOES_NOT_SHARE_BASE);
-  for (const byte of held) {
+  for (const byte of lockedBytes(use)) {
     if (fcntl(fd, F_OFD_SETLK, flock(F_RDLCK, byte)) === -1) {
       const errno = lastErrno();
       return errno === EAGAIN || errno === EACCES ? 'in-use' : 'unsupported';
@@ -50,6 +49,29 @@ export function lockImage(fd: number, use: ImageUse): LockOutcome {
   }
   const conflicting = bytesOf(does, doesNotShare, DOES_NOT_SHARE_BASE, DOES_BASE);
   return conflicting.some(byte => isLockedByOthers(fd, byte)) ? 'in-use' : 'locked';
+}
+
+/**
+ * Has the image open as `fd`, which `heldAs` is locked, locked for `use` as well. Where the outcome is not `locked` it is
+ * locked as before.
+ */
+export function widenLock(fd: number, heldAs: ImageUse, use: ImageUse): LockOutcome {
+  const outcome = lockImage(fd, use);
+  if (outcome === 'in-use') {
+    const kept = lockedBytes(heldAs);
+    for (const byte of lockedBytes(use)) if (!kept.includes(byte)) fcntl(fd, F_OFD_SETLK, flock(F_UNLCK, byte));
+  }
+  return outcome;
+}
+
+/** Locks `fd` for `use` whoever else has the image: the caller has a lock for that by another file descriptor. */
+export function shareLock(fd: number, use: ImageUse): void {
+  for (const byte of lockedBytes(use)) fcntl(fd, F_OFD_SETLK, flock(F_RDLCK, byte));
+}
+
+function lockedBytes(use: ImageUse): number[] {
+  const { does, doesNotShare } = PERMISSIONS[use];
+  return bytesOf(does, doesNotShare, DOES_BASE, DOES_NOT_SHARE_BASE);
 }
 
 function bytesOf(

@@ -34,6 +34,9 @@ export const ioctl: NativeCall<[fd: number, request: number, argument: Buffer]> 
   'int ioctl(int fd, unsigned long request, void *argument)',
 );
 
+/** Makes `to` another name of the open file `from`; what `to` was is closed in the same step. */
+export const dup2: NativeCall<[from: number, to: number]> = library.func('int dup2(int from, int to)');
+
 type Preadv2 = KoffiFunc<(fd: number, vectors: Buffer, count: number, offset: number, flags: number) => number>;
 
 /** Null where the C library does not have it. */

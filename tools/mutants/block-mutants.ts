@@ -11,6 +11,7 @@ const REQUEST = 'src/block/block-request.js';
 const BITMAP = 'src/block/dirty-bitmap.js';
 const FLUSH_QUEUE = 'src/drivers/file/flush-queue.js';
 const EDGE_TEST = 'src/block/block-edge.test.js';
+const CHANGES_TEST = 'src/block/graph-changes.test.js';
 const GRAPH_TEST = 'src/block/block-graph.test.js';
 const BACKEND_TEST = 'src/block/block-backend.test.js';
 const NOTIFIER_TEST = 'src/block/before-write-notifier.test.js';
@@ -81,6 +82,54 @@ export const blockMutants: readonly Mutant[] = [
     search: 'if (user !== undefined)',
     replace: 'if (false)',
     tests: [GRAPH_TEST],
+  },
+  {
+    rule: '3 graph',
+    breaks: 'a node is replaced by one of another size',
+    file: EDGE,
+    search: 'if (node.lengthBytes !== lengthBytes)',
+    replace: 'if (false)',
+    tests: [CHANGES_TEST],
+  },
+  {
+    rule: '3 graph',
+    breaks: 'a replacement has a second writer',
+    file: EDGE,
+    search: 'this.checkPermissions(this.#permissions, node);',
+    replace: '',
+    tests: [CHANGES_TEST],
+  },
+  {
+    rule: '3 graph',
+    breaks: 'a node is replaced while requests are in flight on it',
+    file: GRAPH,
+    search: 'await whileDrained(from, this.#clock, () => this.replaceDrained(from, to, except));',
+    replace: 'this.replaceDrained(from, to, except);',
+    tests: [CHANGES_TEST],
+  },
+  {
+    rule: '3 graph',
+    breaks: 'a node becomes its own descendant',
+    file: GRAPH,
+    search: 'if (!nodesBelow(child).has(parent))',
+    replace: 'if (true)',
+    tests: [CHANGES_TEST],
+  },
+  {
+    rule: '3 graph',
+    breaks: 'an image grows below a user that relies on its size',
+    file: GRAPH,
+    search: 'if (other === undefined)',
+    replace: 'if (true)',
+    tests: [CHANGES_TEST],
+  },
+  {
+    rule: '3 graph',
+    breaks: 'a reopened image is open to a second writer',
+    file: 'src/drivers/file/open-image.js',
+    search: "widenLock(image.fd, imageUse(options, !readOnly), use) === 'in-use'",
+    replace: 'false',
+    tests: [CHANGES_TEST],
   },
   {
     rule: '3 graph',

@@ -7,15 +7,14 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BlockEdge } from '../../block/block-edge.ts';
 import { filterPermissions } from '../../block/block-graph.ts';
-import { BlockNode } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
 import type { Driver, OpenContext } from '../../block/driver.ts';
 import { FailureLatch } from '../../block/failure-latch.ts';
+import { FilterNode } from '../../block/filter-node.ts';
 import { InjectionRules, sectorAt } from './injection-rules.ts';
 import { type BlkdebugOptions, blkdebugOptions, type InjectError } from './options.ts';
 
-export class BlkdebugNode extends BlockNode implements RequestOwner {
-  readonly #image: BlockEdge;
+export class BlkdebugNode extends FilterNode implements RequestOwner {
   readonly #clock: Clock;
   readonly #rules: InjectionRules;
   readonly #delayMs: number;
@@ -23,16 +22,7 @@ export class BlkdebugNode extends BlockNode implements RequestOwner {
   readonly #latch = new FailureLatch();
 
   private constructor(image: BlockEdge, options: BlkdebugOptions, context: OpenContext) {
-    super({
-      name: context.nodeName,
-      driver: 'blkdebug',
-      lengthBytes: image.node.lengthBytes,
-      readOnly: context.readOnly,
-      limits: image.node.limits,
-      filename: image.node.filename,
-      children: [image],
-    });
-    this.#image = image;
+    super({ name: context.nodeName, driver: 'blkdebug', readOnly: context.readOnly, image });
     this.#clock = context.clock;
     this.#rules = new InjectionRules(options['inject-error']);
     this.#delayMs = options['delay-ms'];
@@ -91,7 +81,7 @@ export class BlkdebugNode extends BlockNode implements RequestOwner {
     child.length = length;
     child.tag = errno;
     if (errno !== 0) child.fua = false;
-    this.#image.submit(child);
+    this.image.submit(child);
   }
 
   #tornBytes(request: BlockRequest, rule: InjectError): number {

@@ -152,6 +152,18 @@ export class ColoBufferNode extends BlockNode {
     this.#locks.unlock(write);
   };
 
+  // --- changes of the graph ---------------------------------------------------------------------------------------
+
+  override checkRelink(edge: BlockEdge): void {
+    throw new UsageError(
+      `Node '${edge.node.name}' is the disk below the buffer '${this.name}' and cannot be replaced by another node`,
+    );
+  }
+
+  override async resize(): Promise<void> {
+    throw new UsageError(`Node '${this.name}' is replicated: its disk keeps the size it has`);
+  }
+
   // --- replication ------------------------------------------------------------------------------------------------
 
   override checkStart(): void {

@@ -11,30 +11,36 @@
  * fails with the kernel's errno.
  */
 
-import { fdatasync } from 'node:fs';
+import { fdatasync, ftruncate } from 'node:fs';
+import { promisify } from 'node:util';
 import type { Clock } from '../../base/clock.ts';
 import { deferred } from '../../base/deadline.ts';
 import { ENOTSUP, errnoName } from '../../base/errno.ts';
+import { messageOf, UsageError } from '../../base/errors.ts';
 import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { OpenContext } from '../../block/driver.ts';
 import { FailureLatch } from '../../block/failure-latch.ts';
+import { flushNode } from '../../block/flush-node.ts';
 import { isCachedReadRefused, readCached } from '../../os/cached-read.ts';
 import { PoolShare } from '../../os/thread-pool.ts';
 import { ExtentScan } from './extent-scan.ts';
 import { FileTransfer, type TransferOwner, transferNow } from './file-transfer.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { ImageSpace } from './image-space.ts';
-import { closeFile, type OpenImage, openImage } from './open-image.ts';
+import { closeFile, type OpenImage, openImage, reopenImage } from './open-image.ts';
 import type { FileOptions } from './options.ts';
 import { WriteBehind } from './write-behind.ts';
 
 /** Even memory takes its time: more than this goes through the pool, so as not to stall the event loop. */
 const INLINE_MAX_BYTES = 1024 * 1024;
 const MAX_IDLE_TRANSFERS = 256;
+const SYNC_DEADLINE_MS = 30_000;
+const truncateFile = promisify(ftruncate);
 
 export class FileNode extends BlockNode implements TransferOwner {
   readonly #image: OpenImage;
+  readonly #options: FileOptions;
   readonly #clock: Clock;
   readonly #share = new PoolShare();
   /** Requests up to this length are done on the event loop, whatever they are. */
@@ -56,10 +62,11 @@ export class FileNode extends BlockNode implements TransferOwner {
       driver: 'file',
       lengthBytes: image.lengthBytes,
       readOnly: context.readOnly,
-      limits: { ...DEFAULT_LIMITS, fastZeroes: !context.readOnly },
+      limits: { ...DEFAULT_LIMITS, fastZeroes: true },
       filename: options.filename,
     });
     this.#image = image;
+    this.#options = options;
     this.#clock = context.clock;
     this.#latch = new FailureLatch(errno => {
       const reason = `a sync of image '${options.filename}' failed (${errnoName(errno)}), so writes fail until node '${this.name}' is added anew`;
@@ -129,6 +136,26 @@ export class FileNode extends BlockNode implements TransferOwner {
   transferDone(transfer: FileTransfer, request: BlockRequest, errno: number): void {
     if (this.#idleTransfers.length < MAX_IDLE_TRANSFERS) this.#idleTransfers.push(transfer);
     this.#settle(request, errno);
+  }
+
+  override async resize(lengthBytes: number): Promise<void> {
+    if (this.#image.kind !== 'file') throw new UsageError('Cannot grow device files');
+    try {
+      await truncateFile(this.#image.fd, lengthBytes);
+    } catch (cause) {
+      throw new UsageError(`Image '${this.filename}' cannot grow to ${lengthBytes} bytes: ${messageOf(cause)}`, {
+        cause,
+      });
+    }
+    this.resized(lengthBytes);
+  }
+
+  override async setReadOnly(readOnly: boolean): Promise<void> {
+    if (readOnly) this.checkNoWriters();
+    // A read-only node has nothing to flush.
+    if (readOnly) await flushNode(this, SYNC_DEADLINE_MS, this.#clock);
+    await reopenImage(this.#image, this.#options, readOnly);
+    this.readOnlyChanged(readOnly);
   }
 
   /** Waits for what is in the kernel, then closes the image, which unlocks it. */

@@ -8,7 +8,8 @@ import { messageOf, UsageError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import { blockDeviceGeometry } from '../../os/block-device.ts';
 import { type FileSystemKind, fileSystemKind } from '../../os/file-system.ts';
-import { type ImageUse, lockImage } from '../../os/image-lock.ts';
+import { type ImageUse, lockImage, shareLock, widenLock } from '../../os/image-lock.ts';
+import { dup2, lastErrno } from '../../os/libc.ts';
 import type { FileOptions } from './options.ts';
 
 export type OpenImage = {
@@ -32,8 +33,7 @@ export async function openImage(options: FileOptions, readOnly: boolean, logger:
   }
   // Looked at before it is opened: opening a FIFO would wait for its other end, and a device may act on being opened.
   checkKind(filename, await stat(filename).catch(error => refuse(filename, error)), readOnly);
-  const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK | constants.O_NOCTTY;
-  const fd = await openFile(filename, flags).catch(error => refuse(filename, error));
+  const fd = await openFile(filename, openFlags(readOnly)).catch(error => refuse(filename, error));
   try {
     const stats = await statFile(fd);
     checkKind(filename, stats, readOnly);
@@ -73,16 +73,47 @@ function checkLength(filename: string, lengthBytes: number): void {
   }
 }
 
+/**
+ * Opens `image` anew, read-only or writable, under the file descriptor it has. Nobody else can take it meanwhile. Throws
+ * UsageError, with the image open as it was, where that cannot be; nothing may be in flight on it.
+ */
+export async function reopenImage(image: OpenImage, options: FileOptions, readOnly: boolean): Promise<void> {
+  const { filename } = options;
+  if (options['force-share'] && !readOnly) {
+    throw new UsageError(`Image '${filename}': force-share=on can only be used with a read-only node`);
+  }
+  // By way of the open file: the path may name another one by now.
+  const path = `/proc/self/fd/${image.fd}`;
+  const fd = await openFile(path, openFlags(readOnly)).catch(error => refuse(filename, error));
+  try {
+    checkKind(filename, await statFile(fd), readOnly);
+    const use = imageUse(options, readOnly);
+    if (options.locking !== 'off' && widenLock(image.fd, imageUse(options, !readOnly), use) === 'in-use') {
+      throw inUseError(filename);
+    }
+    if (options.locking !== 'off') shareLock(fd, use);
+    if (dup2(fd, image.fd) === -1) throw new UsageError(`Image '${filename}' cannot be reopened: errno ${lastErrno()}`);
+  } finally {
+    await closeFile(fd);
+  }
+}
+
+function openFlags(readOnly: boolean): number {
+  return (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK | constants.O_NOCTTY;
+}
+
+function inUseError(filename: string): UsageError {
+  return new UsageError(
+    `Image '${filename}' is in use by another process or node; ` +
+      'stop that first, or read it anyway with read-only and force-share',
+    { errno: EBUSY },
+  );
+}
+
 function lock(fd: number, options: FileOptions, readOnly: boolean, logger: Logger): void {
   if (options.locking === 'off') return;
   const outcome = lockImage(fd, imageUse(options, readOnly));
-  if (outcome === 'in-use') {
-    throw new UsageError(
-      `Image '${options.filename}' is in use by another process or node; ` +
-        'stop that first, or read it anyway with read-only and force-share',
-      { errno: EBUSY },
-    );
-  }
+  if (outcome === 'in-use') throw inUseError(options.filename);
   if (outcome === 'unsupported') {
     if (options.locking === 'on') {
       throw new UsageError(`Image '${options.filename}' is on a file system without locks; use locking=off`);

@@ -48,6 +48,15 @@ export class MemoryNode extends BlockNode {
     request.complete(0);
   }
 
+  override async resize(lengthBytes: number): Promise<void> {
+    this.resized(lengthBytes);
+  }
+
+  override async setReadOnly(readOnly: boolean): Promise<void> {
+    if (readOnly) this.checkNoWriters();
+    this.readOnlyChanged(readOnly);
+  }
+
   #write(request: BlockRequest): number {
     try {
       this.#memory.write(request.offset, request.length, request.buffer, request.at);

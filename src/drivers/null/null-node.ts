@@ -27,6 +27,11 @@ export class NullNode extends BlockNode {
     }
     request.complete(0);
   }
+
+  override async setReadOnly(readOnly: boolean): Promise<void> {
+    if (readOnly) this.checkNoWriters();
+    this.readOnlyChanged(readOnly);
+  }
 }
 
 export const nullDriver: Driver<NullOptions> = {

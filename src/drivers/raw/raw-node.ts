@@ -3,42 +3,39 @@
 import { UsageError } from '../../base/errors.ts';
 import type { BlockEdge } from '../../block/block-edge.ts';
 import { filterPermissions } from '../../block/block-graph.ts';
-import { BlockNode } from '../../block/block-node.ts';
+import type { BlockNode } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
 import type { Driver, OpenContext } from '../../block/driver.ts';
+import { FilterNode } from '../../block/filter-node.ts';
 import { type RawOptions, rawOptions } from './options.ts';
 
-export class RawNode extends BlockNode implements RequestOwner {
-  readonly #file: BlockEdge;
+export class RawNode extends FilterNode implements RequestOwner {
   readonly #offset: number;
 
-  private constructor(file: BlockEdge, offset: number, size: number, context: OpenContext) {
+  private constructor(file: BlockEdge, { offset, size }: RawOptions, context: OpenContext) {
+    const isWhole = offset === 0 && size === undefined;
+    const lengthBytes = size ?? Math.max(file.node.lengthBytes - offset, 0);
+    checkWindow(context.nodeName, file.node, offset, lengthBytes);
     super({
       name: context.nodeName,
       driver: 'raw',
-      lengthBytes: size,
       readOnly: context.readOnly,
-      limits: file.node.limits,
-      filename: file.node.filename,
-      children: [file],
+      image: file,
+      ...(isWhole ? {} : { lengthBytes }),
     });
-    this.#file = file;
     this.#offset = offset;
   }
 
   /** Throws UsageError where the window does not lie within the child. */
   static async open(options: RawOptions, context: OpenContext): Promise<RawNode> {
     const file = await context.attach('file', options.file, filterPermissions(context.readOnly));
-    const { offset } = options;
-    const size = options.size ?? Math.max(file.node.lengthBytes - offset, 0);
-    checkWindow(context.nodeName, file.node, offset, size);
-    return new RawNode(file, offset, size, context);
+    return new RawNode(file, options, context);
   }
 
   protected override perform(request: BlockRequest): void {
     const child = takeChildRequest(request, this);
     child.offset += this.#offset;
-    this.#file.submit(child);
+    this.image.submit(child);
   }
 
   requestDone(child: BlockRequest): void {

@@ -336,6 +336,18 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#emit({ name: 'REPLICATION_STATE_CHANGE', data: { 'node-name': this.name, state, reason } });
   }
 
+  // --- changes of the graph ---------------------------------------------------------------------------------------
+
+  override checkRelink(edge: BlockEdge): void {
+    throw new UsageError(
+      `Node '${edge.node.name}' is a copy of the replicated disk '${this.name}' and cannot be replaced by another node`,
+    );
+  }
+
+  override async resize(): Promise<void> {
+    throw new UsageError(`Node '${this.name}' is replicated: its copies keep the size they have`);
+  }
+
   // --- replication ------------------------------------------------------------------------------------------------
 
   override checkStart(): void {

@@ -1,13 +1,13 @@
-/** Makes durable what a graph has acknowledged, before it is closed. */
+/** Makes durable what a node has acknowledged. */
 
 import type { Clock } from '../base/clock.ts';
 import { deferred, withDeadline } from '../base/deadline.ts';
 import { errnoName } from '../base/errno.ts';
 import { ColobusError } from '../base/errors.ts';
-import { BlockBackend } from '../block/block-backend.ts';
-import { READ_SHARED } from '../block/block-edge.ts';
-import type { BlockNode } from '../block/block-node.ts';
-import { releaseRequest, takeRequest } from '../block/block-request.ts';
+import { BlockBackend } from './block-backend.ts';
+import { READ_SHARED } from './block-edge.ts';
+import type { BlockNode } from './block-node.ts';
+import { releaseRequest, takeRequest } from './block-request.ts';
 
 /** Flushes `node` and what is below it. Throws what the flush failed with, or ETIMEDOUT. */
 export async function flushNode(node: BlockNode, deadlineMs: number, clock: Clock): Promise<void> {
