@@ -2,8 +2,8 @@
 
 import * as z from 'zod';
 import { DIRTY_GRANULARITY_BYTES } from '../../block/dirty-bitmap.ts';
+import { whileDrained } from '../../block/drain.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { whileDrained } from '../while-drained.ts';
 
 const MIN_GRANULARITY = 512;
 const MAX_GRANULARITY = 2 ** 31;

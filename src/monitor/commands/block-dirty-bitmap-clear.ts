@@ -1,8 +1,8 @@
 /** block-dirty-bitmap-clear: makes a bitmap record from now on. */
 
 import * as z from 'zod';
+import { whileDrained } from '../../block/drain.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { whileDrained } from '../while-drained.ts';
 
 export const blockDirtyBitmapClear: Command = defineCommand({
   name: 'block-dirty-bitmap-clear',

@@ -7,8 +7,10 @@ import { blockDirtyBitmapMerge } from './block-dirty-bitmap-merge.ts';
 import { blockDirtyBitmapRemove } from './block-dirty-bitmap-remove.ts';
 import { blockExportAdd } from './block-export-add.ts';
 import { blockExportDel } from './block-export-del.ts';
+import { blockResize } from './block-resize.ts';
 import { blockdevAdd } from './blockdev-add.ts';
 import { blockdevDel } from './blockdev-del.ts';
+import { blockdevReopen } from './blockdev-reopen.ts';
 import { jobCancel } from './job-cancel.ts';
 import { jobComplete } from './job-complete.ts';
 import { jobDismiss } from './job-dismiss.ts';
@@ -33,12 +35,16 @@ import { replicationCheckpointPrepare } from './replication-checkpoint-prepare.t
 import { replicationResume } from './replication-resume.ts';
 import { replicationStart } from './replication-start.ts';
 import { replicationStop } from './replication-stop.ts';
+import { xBlockdevChange } from './x-blockdev-change.ts';
 import { xenColoDoCheckpoint } from './xen-colo-do-checkpoint.ts';
 
 const WORKING: readonly Command[] = [
   queryVersion,
   blockdevAdd,
   blockdevDel,
+  blockdevReopen,
+  xBlockdevChange,
+  blockResize,
   queryNamedBlockNodes,
   objectAdd,
   objectDel,
