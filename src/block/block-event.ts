@@ -26,6 +26,20 @@ export type BlockEvent =
       readonly name: 'COLO_BUFFER_LIMIT';
       readonly data: { 'node-name': string; limit: 'soft' | 'hard'; action: string };
     }
-  | { readonly name: 'COLO_BUFFER_INVALID'; readonly data: { 'node-name': string; reason: string } };
+  | { readonly name: 'COLO_BUFFER_INVALID'; readonly data: { 'node-name': string; reason: string } }
+  | {
+      readonly name: 'QUORUM_REPORT_BAD';
+      readonly data: {
+        type: 'read' | 'write' | 'flush';
+        error?: string;
+        'node-name': string;
+        'sector-num': number;
+        'sectors-count': number;
+      };
+    }
+  | {
+      readonly name: 'QUORUM_FAILURE';
+      readonly data: { reference: string; 'sector-num': number; 'sectors-count': number };
+    };
 
 export type BlockEventSink = (event: BlockEvent) => void;

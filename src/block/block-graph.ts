@@ -96,9 +96,9 @@ export class BlockGraph implements AsyncDisposable {
 
   /** Gives `parent` another child. Throws UsageError where it takes none, ETIMEDOUT where its requests do not return. */
   async addChild(parent: BlockNode, child: BlockNode): Promise<void> {
-    parent.linkForNewChild();
+    parent.linkForNewChild(child);
     await whileDrained(parent, this.#clock, () => {
-      const { role, permissions } = parent.linkForNewChild();
+      const { role, permissions } = parent.linkForNewChild(child);
       if (child.parents.size > 0) throw new UsageError(`The node ${child.name} already has a parent`);
       refuseCycle(parent, role, child);
       parent.addChild(new BlockEdge(`node '${parent.name}'`, role, child, permissions));

@@ -230,8 +230,8 @@ export abstract class BlockNode implements AsyncDisposable {
 
   // --- changes of the graph, for BlockGraph: the roots above are drained meanwhile -----------------------------------
 
-  /** How a child that is added now is linked. Throws UsageError where the node takes none; some drivers override it. */
-  linkForNewChild(): ChildLink {
+  /** How `child` is linked if it is added now. Throws UsageError where the node takes none; some drivers override it. */
+  linkForNewChild(_child: BlockNode): ChildLink {
     throw new UsageError(`The node ${this.name} does not support adding a child`);
   }
 

@@ -8,6 +8,7 @@ import { memoryDriver } from './memory/memory-node.ts';
 import { nbdDriver } from './nbd/nbd-node.ts';
 import { nullDriver } from './null/null-node.ts';
 import { overlayDriver } from './overlay/overlay-node.ts';
+import { quorumDriver } from './quorum/quorum-driver.ts';
 import { rawDriver } from './raw/raw-node.ts';
 import { replicationDriver } from './replication/replication-driver.ts';
 
@@ -19,6 +20,7 @@ export const drivers: readonly Driver[] = [
   rawDriver,
   overlayDriver,
   replicationDriver,
+  quorumDriver,
   coloBufferDriver,
   blkdebugDriver,
 ];

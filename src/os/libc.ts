@@ -53,6 +53,9 @@ export function addressOf(buffer: Buffer): number {
   return Number(memmove(buffer, buffer, 0));
 }
 
+/** Such as `Input/output error` for EIO: QEMU's events carry these texts. */
+export const strerror: KoffiFunc<(errno: number) => string> = library.func('const char *strerror(int errno)');
+
 function optional(prototype: string): Preadv2 | null {
   try {
     return library.func(prototype);

@@ -65,6 +65,10 @@ function fileSubject(name: string, aio: string, place: FolderPlace): Subject {
   );
 }
 
+function quorumOf(count: number, size: number, options: object): NodeDefinition {
+  return { driver: 'quorum', children: Array.from({ length: count }, () => ({ driver: 'memory', size })), ...options };
+}
+
 export const subjects: readonly Subject[] = [
   graphSubject('null', async size => ({ driver: 'null', size }), { keepsData: false }),
   graphSubject('memory', async size => ({ driver: 'memory', size })),
@@ -114,6 +118,10 @@ export const subjects: readonly Subject[] = [
       ],
     }),
     { replicates: true },
+  ),
+  graphSubject('quorum', async size => quorumOf(3, size, { 'vote-threshold': 2 })),
+  graphSubject('quorum, first in first out', async size =>
+    quorumOf(2, size, { 'vote-threshold': 1, 'read-pattern': 'fifo' }),
   ),
   nbdSubject,
 ];

@@ -6,6 +6,7 @@ import { checkpointMutants } from './checkpoint-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
+import { quorumMutants } from './quorum-mutants.ts';
 import { replicationMutants } from './replication-mutants.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -15,4 +16,5 @@ export const mutants: readonly Mutant[] = [
   ...checkpointMutants,
   ...nbdMutants,
   ...copyMutants,
+  ...quorumMutants,
 ];
