@@ -15,7 +15,7 @@ export function explainOptions(error: z.ZodError): string {
     case 'invalid_value':
       return issue.input === undefined
         ? `Parameter '${name}' is missing`
-        : `Parameter '${name}' does not accept value '${String(issue.input)}'; it takes ${issue.values.map(String).join(', ')}`;
+        : `Parameter '${enumName(issue.path)}' does not accept value '${String(issue.input)}'; it takes ${issue.values.map(String).join(', ')}`;
     default:
       return `Parameter '${name}': ${issue.message}`;
   }
@@ -28,6 +28,11 @@ function innermost(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const branches = issue.errors.map(innermost);
   const deepest = branches.reduce((a, b) => (b.path.length > a.path.length ? b : a));
   return { ...deepest, path: [...issue.path, ...deepest.path] };
+}
+
+/** QEMU has no name for an element of an array, and says so. */
+function enumName(path: readonly PropertyKey[]): string {
+  return typeof path.at(-1) === 'number' ? 'null' : path.map(String).join('.');
 }
 
 function typeName(expected: string): string {
