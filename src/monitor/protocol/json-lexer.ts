@@ -1,34 +1,41 @@
 /**
  * JsonLexer: bytes of a monitor connection → JSON tokens, however the bytes are cut.
  *
- * QEMU's dialect: strings in double or single quotes, no other whitespace rules than JSON's. A byte that fits nowhere
- * is an error and starts a recovery: bytes are skipped until a structural or a control character. Bytes 0x00 to 0x1f
- * (other than whitespace between tokens), 0xfe and 0xff fit nowhere, so a client can always reset the parser with one.
+ * QEMU's dialect: strings in double or single quotes. A byte that cannot go on with the token it comes in is an error,
+ * together with what it follows, and starts a recovery: bytes are skipped until a structural or a control character.
+ * Bytes 0x00 to 0x1f (other than whitespace between tokens), 0xfe and 0xff fit nowhere, so a client can always end what
+ * it has begun with one.
  */
 
 /** Most bytes of one token. */
 export const MAX_TOKEN_BYTES: number = 4 * 1024 * 1024;
 
+/** The characters of `text` stand for the bytes that came. */
 export type JsonToken =
   | { readonly kind: '{' | '}' | '[' | ']' | ',' | ':'; readonly text: string }
-  /** `text` with its quotes and escapes, as it came. */
+  /** `text` with its quotes and escapes. */
   | { readonly kind: 'string' | 'number' | 'keyword'; readonly text: string }
   /** Bytes that are no token. */
   | { readonly kind: 'stray'; readonly text: string }
   /** A token longer than MAX_TOKEN_BYTES; the rest of its line is skipped. */
   | { readonly kind: 'too-long'; readonly text: '' };
 
-/** 'skip-to-structure' and 'skip-to-control' are the recoveries from a stray byte and from an exceeded limit. */
-type LexerState = 'between' | 'word' | 'string' | 'escape' | 'skip-to-structure' | 'skip-to-control';
+/** 'recovery' and 'skip-to-control' come after a stray byte and after an exceeded limit. */
+type LexerState = 'between' | 'recovery' | 'skip-to-control' | 'string' | 'escape' | 'keyword' | NumberState;
+
+/** What of a number has come: `-`, `0`, other digits, `.`, digits behind it, `e`, its sign, its digits. */
+type NumberState = 'minus' | 'zero' | 'digits' | 'point' | 'fraction' | 'e' | 'e-sign' | 'e-digits';
 
 const QUOTE = 0x22;
 const APOSTROPHE = 0x27;
 const BACKSLASH = 0x5c;
+const TAB = 0x09;
+const MINUS = 0x2d;
+const PLUS = 0x2b;
+const POINT = 0x2e;
+const ZERO = 0x30;
 const STRUCTURE = new Set(Buffer.from('{}[],:'));
 const WHITESPACE = new Set(Buffer.from(' \t\r\n'));
-const WORD = new Set(Buffer.from('abcdefghijklmnopqrstuvwxyz0123456789+-.E'));
-const KEYWORD = /^[a-z]+$/;
-const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 export class JsonLexer {
   #state: LexerState = 'between';
@@ -42,35 +49,39 @@ export class JsonLexer {
     let start = 0;
     for (let at = 0; at < chunk.length; at++) {
       const byte = chunk[at] as number;
-      switch (this.#state) {
-        case 'word': {
-          if (WORD.has(byte)) break;
-          const token = classifyWord(this.#take(chunk, start, at));
-          onToken(token);
-          this.#state = token.kind === 'stray' ? 'skip-to-structure' : 'between';
+      const state = this.#state;
+      switch (state) {
+        case 'between':
+        case 'recovery':
+        case 'skip-to-control':
           start = this.#begin(byte, at, onToken);
           break;
-        }
         case 'string':
           if (byte === this.#quote) {
-            onToken({ kind: 'string', text: this.#take(chunk, start, at + 1) });
             this.#state = 'between';
+            onToken({ kind: 'string', text: this.#take(chunk, start, at + 1) });
           } else if (byte === BACKSLASH) {
             this.#state = 'escape';
           } else if (isControl(byte)) {
-            onToken({ kind: 'stray', text: this.#take(chunk, start, at + 1) });
-            this.#state = 'skip-to-structure';
+            this.#stray(chunk, start, at, onToken);
           }
           break;
         case 'escape':
-          this.#state = 'string';
-          if (isControl(byte)) {
-            onToken({ kind: 'stray', text: this.#take(chunk, start, at + 1) });
-            this.#state = 'skip-to-structure';
-          }
+          if (isControl(byte)) this.#stray(chunk, start, at, onToken);
+          else this.#state = 'string';
           break;
-        default:
-          start = this.#begin(byte, at, onToken);
+        default: {
+          const next = state === 'keyword' ? keywordGoesOn(byte) : numberGoesOn(state, byte);
+          if (next === 'error') {
+            this.#stray(chunk, start, at, onToken);
+          } else if (next === 'end') {
+            this.#state = 'between';
+            onToken({ kind: state === 'keyword' ? 'keyword' : 'number', text: this.#take(chunk, start, at) });
+            start = this.#begin(byte, at, onToken);
+          } else {
+            this.#state = next;
+          }
+        }
       }
     }
     this.#carry(chunk, start, onToken);
@@ -85,11 +96,10 @@ export class JsonLexer {
 
   /** Takes a byte outside of a token; returns where the token that it may begin starts. */
   #begin(byte: number, at: number, onToken: (token: JsonToken) => void): number {
-    if (this.#state === 'skip-to-control' || this.#state === 'skip-to-structure') {
-      const structural = this.#state === 'skip-to-structure' && STRUCTURE.has(byte);
-      if (!structural && (!isControl(byte) || byte === 0x09)) return at;
+    if (this.#state !== 'between') {
+      const ends = isControl(byte) ? byte !== TAB : this.#state === 'recovery' && STRUCTURE.has(byte);
+      if (!ends) return at;
       this.#state = 'between';
-      if (!structural) return at;
     }
     if (WHITESPACE.has(byte)) return at;
     if (STRUCTURE.has(byte)) {
@@ -98,18 +108,23 @@ export class JsonLexer {
     } else if (byte === QUOTE || byte === APOSTROPHE) {
       this.#quote = byte;
       this.#state = 'string';
-    } else if (WORD.has(byte)) {
-      this.#state = 'word';
     } else {
-      onToken({ kind: 'stray', text: Buffer.of(byte).toString() });
-      this.#state = 'skip-to-structure';
+      const begun = isSmallLetter(byte) ? 'keyword' : numberBegins(byte);
+      this.#state = begun ?? 'recovery';
+      if (begun === null) onToken({ kind: 'stray', text: String.fromCharCode(byte) });
     }
     return at;
   }
 
+  /** The token from `start` on is none, and `at` is where that shows. */
+  #stray(chunk: Buffer, start: number, at: number, onToken: (token: JsonToken) => void): void {
+    this.#state = 'recovery';
+    onToken({ kind: 'stray', text: this.#take(chunk, start, at + 1) });
+  }
+
   #take(chunk: Buffer, start: number, end: number): string {
-    const tail = chunk.subarray(this.#carriedBytes > 0 ? 0 : start, end);
-    const text = this.#carriedBytes > 0 ? Buffer.concat([...this.#carried, tail]).toString() : tail.toString();
+    const tail = chunk.toString('latin1', this.#carriedBytes > 0 ? 0 : start, end);
+    const text = this.#carried.map(part => part.toString('latin1')).join('') + tail;
     this.#carried = [];
     this.#carriedBytes = 0;
     return text;
@@ -117,7 +132,7 @@ export class JsonLexer {
 
   /** Keeps the bytes of an unfinished token for the next chunk. */
   #carry(chunk: Buffer, start: number, onToken: (token: JsonToken) => void): void {
-    if (this.#state !== 'word' && this.#state !== 'string' && this.#state !== 'escape') return;
+    if (this.#state === 'between' || this.#state === 'recovery' || this.#state === 'skip-to-control') return;
     const part = Buffer.from(chunk.subarray(this.#carriedBytes > 0 ? 0 : start));
     this.#carried.push(part);
     this.#carriedBytes += part.length;
@@ -132,7 +147,47 @@ function isControl(byte: number): boolean {
   return byte < 0x20 || byte >= 0xfe;
 }
 
-function classifyWord(text: string): JsonToken {
-  if (KEYWORD.test(text)) return { kind: 'keyword', text };
-  return { kind: NUMBER.test(text) ? 'number' : 'stray', text };
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+function isSmallLetter(byte: number): boolean {
+  return byte >= 0x61 && byte <= 0x7a;
+}
+
+function isE(byte: number): boolean {
+  return (byte | 0x20) === 0x65;
+}
+
+function keywordGoesOn(byte: number): 'keyword' | 'end' {
+  return isSmallLetter(byte) ? 'keyword' : 'end';
+}
+
+function numberBegins(byte: number): NumberState | null {
+  if (byte === MINUS) return 'minus';
+  if (byte === ZERO) return 'zero';
+  return isDigit(byte) ? 'digits' : null;
+}
+
+/** What a number becomes with `byte` behind it. */
+function numberGoesOn(state: NumberState, byte: number): NumberState | 'end' | 'error' {
+  switch (state) {
+    case 'minus':
+      return byte === ZERO ? 'zero' : isDigit(byte) ? 'digits' : 'error';
+    case 'zero':
+      // QEMU takes 0e1 for a 0 and what is behind it.
+      return isDigit(byte) ? 'error' : byte === POINT ? 'point' : 'end';
+    case 'digits':
+      return isDigit(byte) ? 'digits' : byte === POINT ? 'point' : isE(byte) ? 'e' : 'end';
+    case 'point':
+      return isDigit(byte) ? 'fraction' : 'error';
+    case 'fraction':
+      return isDigit(byte) ? 'fraction' : isE(byte) ? 'e' : 'end';
+    case 'e':
+      return isDigit(byte) ? 'e-digits' : byte === MINUS || byte === PLUS ? 'e-sign' : 'error';
+    case 'e-sign':
+      return isDigit(byte) ? 'e-digits' : 'error';
+    case 'e-digits':
+      return isDigit(byte) ? 'e-digits' : 'end';
+  }
 }

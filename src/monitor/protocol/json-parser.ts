@@ -2,6 +2,7 @@
 
 import type { JsonToken } from './json-lexer.ts';
 import type { JsonValue } from './json-value.ts';
+import { decodeCharacter, isCharacter, showBytes } from './modified-utf8.ts';
 
 /** The tokens are no JSON value. */
 export class JsonSyntaxError extends Error {
@@ -93,22 +94,56 @@ const ESCAPES: Readonly<Record<string, string>> = {
   r: '\r',
   t: '\t',
 };
+/** What most strings are: nothing in them needs decoding. */
+const PLAIN = /^[^\\\x80-\xff]*$/;
 
+/** The text that a string token spells. */
 function unquote(quoted: string): string {
-  const inner = quoted.slice(1, -1);
-  if (inner.includes('\ufffd')) throw new JsonSyntaxError('invalid UTF-8 sequence in string');
-  if (!inner.includes('\\')) return inner;
-  const text = inner.replace(/\\(u([0-9a-fA-F]{4})|.)/gs, (_escape, letter: string, unit: string | undefined) => {
-    if (unit !== undefined) return String.fromCharCode(Number.parseInt(unit, 16));
-    const character = ESCAPES[letter];
-    if (character === undefined) throw new JsonSyntaxError('invalid escape sequence in string');
-    return character;
-  });
-  const lone = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.exec(text);
-  if (lone !== null) {
-    throw new JsonSyntaxError(`\\u${lone[0].charCodeAt(0).toString(16)} is not a valid Unicode character`);
+  const end = quoted.length - 1;
+  const inner = quoted.slice(1, end);
+  if (PLAIN.test(inner)) return inner;
+  const parts: string[] = [];
+  for (let at = 1; at < end; ) {
+    if (quoted[at] === '\\') {
+      const escaped = readEscape(quoted, at);
+      parts.push(escaped.text);
+      at = escaped.end;
+    } else {
+      const character = decodeCharacter(quoted, at);
+      if (character.codePoint < 0) throw new JsonSyntaxError('invalid UTF-8 sequence in string');
+      parts.push(String.fromCodePoint(character.codePoint));
+      at = character.end;
+    }
   }
-  return text;
+  return parts.join('');
+}
+
+/** The escape sequence whose backslash is at `at`. */
+function readEscape(quoted: string, at: number): { readonly text: string; readonly end: number } {
+  const letter = quoted[at + 1] ?? '';
+  if (letter !== 'u') {
+    const text = ESCAPES[letter];
+    if (text === undefined) throw new JsonSyntaxError('invalid escape sequence in string');
+    return { text, end: at + 2 };
+  }
+  let end = at + 6;
+  let codePoint = hexUnit(quoted, at + 2);
+  if (codePoint >= 0xd800 && codePoint <= 0xdbff && quoted.startsWith('\\u', end)) {
+    const trailing = hexUnit(quoted, end + 2);
+    const isPair = trailing >= 0xdc00 && trailing <= 0xdfff;
+    codePoint = isPair ? 0x10000 + (codePoint - 0xd800) * 0x400 + (trailing - 0xdc00) : -1;
+    if (isPair) end += 6;
+  }
+  if (!isCharacter(codePoint)) {
+    throw new JsonSyntaxError(`${showBytes(quoted.slice(at, end))} is not a valid Unicode character`);
+  }
+  return { text: String.fromCodePoint(codePoint), end };
+}
+
+/** The number that four hexadecimal digits at `at` spell, or -1. */
+function hexUnit(quoted: string, at: number): number {
+  const digits = quoted.slice(at, at + 4);
+  return /^[0-9a-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : -1;
 }
 
 const MAX_UINT64 = 2n ** 64n - 1n;
@@ -117,7 +152,8 @@ const MIN_INT64 = -(2n ** 63n);
 /** A double, unless it is a 64-bit integer that a double would round. */
 function toNumber(text: string): JsonValue {
   const value = Number(text);
-  if (Number.isSafeInteger(value) || !/^-?\d+$/.test(text)) return value;
+  if (!/^-?\d+$/.test(text)) return value;
+  if (Number.isSafeInteger(value)) return value === 0 ? 0 : value;
   const exact = BigInt(text);
   const is64Bit = exact >= MIN_INT64 && exact <= MAX_UINT64;
   return is64Bit && exact !== BigInt(value) ? exact : value;

@@ -8,6 +8,7 @@
 import { JsonLexer, type JsonToken, MAX_TOKEN_BYTES } from './json-lexer.ts';
 import { JsonSyntaxError, parseTokens } from './json-parser.ts';
 import type { JsonValue } from './json-value.ts';
+import { showBytes } from './modified-utf8.ts';
 
 /** Most nested objects and arrays of one value. */
 export const MAX_DEPTH = 1024;
@@ -42,7 +43,7 @@ export class JsonReader {
     switch (token.kind) {
       case 'stray':
         this.#reset();
-        this.#sink.onError(`JSON parse error, stray '${token.text}'`);
+        this.#sink.onError(`JSON parse error, stray '${showBytes(token.text)}'`);
         return;
       case 'too-long':
         this.#reset();

@@ -19,6 +19,7 @@ export function isJsonObject(value: JsonValue): value is { readonly [member: str
 export function encodeJson(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'string') return encodeString(value);
+  if (Object.is(value, -0)) return '-0';
   if (Array.isArray(value)) return `[${value.map(encodeJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const members: string[] = [];

@@ -14,6 +14,7 @@ const REFUSED: readonly (readonly [message: JsonValue, error: string])[] = [
   [{ execute: 'x', arguments: 5 }, "QMP input member 'arguments' must be an object"],
   [{ execute: 'x', arguments: null }, "QMP input member 'arguments' must be an object"],
   [{ execute: 'x', foo: 5 }, "QMP input member 'foo' is unexpected"],
+  [{ arguments: 5 }, "QMP input member 'arguments' must be an object"],
   [{ 'exec-oob': 'x' }, "QMP input member 'exec-oob' is unexpected"],
 ];
 

@@ -48,7 +48,10 @@ export function idOf(message: JsonValue): JsonValue | undefined {
   return isJsonObject(message) ? message.id : undefined;
 }
 
-/** The request in `message`; throws QmpError in QEMU's words. `exec-oob` is known only where `oobEnabled`. */
+/**
+ * The request in `message`; throws QmpError in QEMU's words. `exec-oob` is known only where `oobEnabled`. Of several
+ * wrong members QEMU names the one its hash table has first; here that is the first unknown one.
+ */
 export function decodeRequest(message: JsonValue, oobEnabled: boolean): QmpRequest {
   if (!isJsonObject(message)) throw new QmpError('QMP input must be a JSON object');
   for (const member of Object.keys(message)) {
@@ -57,20 +60,19 @@ export function decodeRequest(message: JsonValue, oobEnabled: boolean): QmpReque
       throw new QmpError(`QMP input member '${member}' is unexpected`);
     }
   }
-  const outOfBand = message['exec-oob'] !== undefined;
-  if (outOfBand && message.execute !== undefined) {
+  const { id, execute, 'exec-oob': outOfBandName, arguments: args = {} } = message;
+  for (const [member, name] of Object.entries({ execute, 'exec-oob': outOfBandName })) {
+    if (name !== undefined && typeof name !== 'string') {
+      throw new QmpError(`QMP input member '${member}' must be a string`);
+    }
+  }
+  if (!isJsonObject(args)) throw new QmpError("QMP input member 'arguments' must be an object");
+  if (execute !== undefined && outOfBandName !== undefined) {
     throw new QmpError("QMP input member 'execute' clashes with 'exec-oob'");
   }
-  const name = message[outOfBand ? 'exec-oob' : 'execute'];
-  if (name === undefined) throw new QmpError("QMP input lacks member 'execute'");
-  if (typeof name !== 'string') {
-    throw new QmpError(`QMP input member '${outOfBand ? 'exec-oob' : 'execute'}' must be a string`);
-  }
-  const args = message.arguments ?? {};
-  if (message.arguments === null || !isJsonObject(args)) {
-    throw new QmpError("QMP input member 'arguments' must be an object");
-  }
-  return { name, arguments: args, id: message.id, outOfBand };
+  const name = execute ?? outOfBandName;
+  if (typeof name !== 'string') throw new QmpError("QMP input lacks member 'execute'");
+  return { name, arguments: args, id, outOfBand: outOfBandName !== undefined };
 }
 
 function encodeLine(message: object): string {

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { MonitorSubject } from '../support/monitor-subject.ts';
+import { OddInput } from '../support/odd-input.ts';
+import type { Message, RawMonitor } from '../support/raw-monitor.ts';
+import { TemporaryFolder } from '../support/temporary-folder.ts';
+import { parseTranscript } from '../support/transcript.ts';
+
+const INPUTS = 1500;
+/** With out-of-band execution answers may overtake others, so that inputs go one by one. */
+const INPUTS_WITH_OOB = 200;
+/** Inputs that are under way at once. */
+const BATCH = 50;
+/** Fits nowhere, so that what comes behind it is read from its start. */
+const RESET = '\xff';
+
+describe('odd input', () => {
+  const subjects: MonitorSubject[] = [];
+  let folder: TemporaryFolder;
+  before(async () => {
+    folder = await TemporaryFolder.create('memory');
+    for (const name of ['colobus', 'qemu-storage-daemon'] as const) {
+      subjects.push(await MonitorSubject.start(name, [parseTranscript('none.qmp', '')], folder.file(name)));
+    }
+  });
+  after(async () => {
+    for (const subject of subjects) await subject[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  it('brings the answers that qemu-storage-daemon gives', async t => {
+    const seed = Date.now() % 2 ** 32;
+    t.diagnostic(`seed ${seed}`);
+    const odd = new OddInput(seed);
+    const inputs = Array.from({ length: INPUTS }, () => odd.next());
+    const answers = await Promise.all(subjects.map(subject => negotiated(subject, '[]', m => batched(m, inputs))));
+    assertSame(answers, inputs, seed);
+  });
+
+  it('brings the same answers where out-of-band execution was negotiated', async t => {
+    const seed = Date.now() % 2 ** 32;
+    t.diagnostic(`seed ${seed}`);
+    const odd = new OddInput(seed);
+    const inputs = Array.from({ length: INPUTS_WITH_OOB }, () => odd.next());
+    const answers = await Promise.all(
+      subjects.map(subject => negotiated(subject, '["oob"]', m => oneByOne(m, inputs))),
+    );
+    assertSame(answers, inputs, seed);
+  });
+});
+
+type Answers = readonly (readonly Message[])[];
+
+function assertSame(answers: readonly Answers[], inputs: readonly Buffer[], seed: number): void {
+  const [own, theirs] = answers;
+  for (const [index, input] of inputs.entries()) {
+    const where = `seed ${seed}, input ${index}: ${JSON.stringify(input.toString('latin1'))}`;
+    assert.ok((own?.[index] ?? []).length > 0 || input.every(byte => byte <= 0x20), `${where} brought no answer`);
+    assert.deepEqual(own?.[index], theirs?.[index], where);
+  }
+}
+
+async function negotiated(
+  subject: MonitorSubject,
+  capabilities: string,
+  ask: (monitor: RawMonitor) => Promise<Answers>,
+): Promise<Answers> {
+  const monitor = await subject.connect('a');
+  try {
+    await monitor.answers(`{"execute":"qmp_capabilities","arguments":{"enable":${capabilities}}}`);
+    return await ask(monitor);
+  } finally {
+    await monitor[Symbol.asyncDispose]();
+  }
+}
+
+async function oneByOne(monitor: RawMonitor, inputs: readonly Buffer[]): Promise<Answers> {
+  const answers: (readonly Message[])[] = [];
+  for (const input of inputs) {
+    answers.push(await monitor.answers(Buffer.concat([input, Buffer.from(RESET, 'latin1')])));
+  }
+  return answers;
+}
+
+/** What each input brings, found by a command sent after it. */
+async function batched(monitor: RawMonitor, inputs: readonly Buffer[]): Promise<Answers> {
+  const start = monitor.messages.length;
+  for (let at = 0; at < inputs.length; at += BATCH) {
+    const batch = inputs.slice(at, at + BATCH);
+    for (const [index, input] of batch.entries()) {
+      const mark = `${RESET}{"execute":"query-jobs","id":"mark-${at + index}"}`;
+      monitor.send(Buffer.concat([input, Buffer.from(mark, 'latin1')]));
+    }
+    const last = `mark-${at + batch.length - 1}`;
+    await monitor.until(() => monitor.messages.at(-1)?.id === last);
+  }
+  const answers: Message[][] = [[]];
+  for (const message of monitor.messages.slice(start)) {
+    if (String(message.id).startsWith('mark-')) answers.push([]);
+    else answers.at(-1)?.push(message);
+  }
+  return answers;
+}
