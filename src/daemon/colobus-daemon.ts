@@ -15,6 +15,7 @@ import { flushNode } from '../block/flush-node.ts';
 import type { JobInfo } from '../jobs/job.ts';
 import { JobList } from '../jobs/job-list.ts';
 import { BlockExports } from '../monitor/block-exports.ts';
+import { EventLimiter } from '../monitor/events/event-limiter.ts';
 import { MonitorServer } from '../monitor/monitor-server.ts';
 import type { MonitoredDaemon } from '../monitor/monitored-daemon.ts';
 import { ProcessStats } from '../monitor/process-stats.ts';
@@ -52,6 +53,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   readonly replication: ReplicationGroups;
   readonly processStats: ProcessStats = new ProcessStats();
   readonly #monitors: MonitorServer[] = [];
+  readonly #events: EventLimiter;
   readonly #quit = deferred<void>();
   #quitting = false;
   #unfinishedJobs: readonly JobInfo[] = [];
@@ -62,6 +64,9 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     this.logger = options.logger ?? silentLogger;
     const emit = (event: QmpEvent): void => this.emit(event);
     const { clock, logger } = this;
+    this.#events = new EventLimiter(clock, (event, wallUs) => {
+      for (const monitor of this.#monitors) monitor.notify(event, wallUs);
+    });
     this.objects = new UserObjects(logger);
     const findObject = (id: string): unknown => this.objects.find(id);
     this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit, findObject });
@@ -84,7 +89,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   }
 
   emit(event: QmpEvent): void {
-    for (const monitor of this.#monitors) monitor.notify(event);
+    this.#events.emit(event);
   }
 
   /** Asks the daemon to end; the first reason counts. */
@@ -128,6 +133,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     await this.#step('monitors', async () => {
       await Promise.all(this.#monitors.map(monitor => monitor[Symbol.asyncDispose]()));
     });
+    this.#events[Symbol.dispose]();
     this.processStats[Symbol.dispose]();
   }
 

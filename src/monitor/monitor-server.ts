@@ -48,9 +48,8 @@ export class MonitorServer implements AsyncDisposable {
     return monitor;
   }
 
-  /** Sends an event to every client that has negotiated. */
-  notify(event: QmpEvent): void {
-    const wallUs = this.#daemon.clock.wallUs();
+  /** Sends an event to every client that has negotiated; `wallUs` is when it happened. */
+  notify(event: QmpEvent, wallUs: number): void {
     for (const session of this.#sessions.values()) session.notify(event, wallUs);
   }
 

@@ -7,8 +7,6 @@ import { TemporaryFolder } from '../support/temporary-folder.ts';
 import { parseTranscript } from '../support/transcript.ts';
 
 const INPUTS = 1500;
-/** With out-of-band execution answers may overtake others, so that inputs go one by one. */
-const INPUTS_WITH_OOB = 200;
 /** Inputs that are under way at once. */
 const BATCH = 50;
 /** Fits nowhere, so that what comes behind it is read from its start. */
@@ -33,18 +31,7 @@ describe('odd input', () => {
     t.diagnostic(`seed ${seed}`);
     const odd = new OddInput(seed);
     const inputs = Array.from({ length: INPUTS }, () => odd.next());
-    const answers = await Promise.all(subjects.map(subject => negotiated(subject, '[]', m => batched(m, inputs))));
-    assertSame(answers, inputs, seed);
-  });
-
-  it('brings the same answers where out-of-band execution was negotiated', async t => {
-    const seed = Date.now() % 2 ** 32;
-    t.diagnostic(`seed ${seed}`);
-    const odd = new OddInput(seed);
-    const inputs = Array.from({ length: INPUTS_WITH_OOB }, () => odd.next());
-    const answers = await Promise.all(
-      subjects.map(subject => negotiated(subject, '["oob"]', m => oneByOne(m, inputs))),
-    );
+    const answers = await Promise.all(subjects.map(subject => answersTo(subject, inputs)));
     assertSame(answers, inputs, seed);
   });
 });
@@ -60,26 +47,14 @@ function assertSame(answers: readonly Answers[], inputs: readonly Buffer[], seed
   }
 }
 
-async function negotiated(
-  subject: MonitorSubject,
-  capabilities: string,
-  ask: (monitor: RawMonitor) => Promise<Answers>,
-): Promise<Answers> {
+async function answersTo(subject: MonitorSubject, inputs: readonly Buffer[]): Promise<Answers> {
   const monitor = await subject.connect('a');
   try {
-    await monitor.answers(`{"execute":"qmp_capabilities","arguments":{"enable":${capabilities}}}`);
-    return await ask(monitor);
+    await monitor.answers('{"execute":"qmp_capabilities"}');
+    return await batched(monitor, inputs);
   } finally {
     await monitor[Symbol.asyncDispose]();
   }
-}
-
-async function oneByOne(monitor: RawMonitor, inputs: readonly Buffer[]): Promise<Answers> {
-  const answers: (readonly Message[])[] = [];
-  for (const input of inputs) {
-    answers.push(await monitor.answers(Buffer.concat([input, Buffer.from(RESET, 'latin1')])));
-  }
-  return answers;
 }
 
 /** What each input brings, found by a command sent after it. */

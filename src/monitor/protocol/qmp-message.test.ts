@@ -71,8 +71,8 @@ describe('the messages of the server', () => {
 
   it('give an event its time', () => {
     assert.equal(
-      encodeEvent({ name: 'STOP' }, 1_700_000_000_000_007),
-      '{"timestamp":{"seconds":1700000000,"microseconds":7},"event":"STOP"}\r\n',
+      encodeEvent({ name: 'SHUTDOWN' }, 1_700_000_000_000_007),
+      '{"timestamp":{"seconds":1700000000,"microseconds":7},"event":"SHUTDOWN"}\r\n',
     );
   });
 });

@@ -5,6 +5,7 @@
  */
 
 import { messageOf } from '../../base/errors.ts';
+import type { EventName } from '../events/index.ts';
 import { encodeJson, isJsonObject, type JsonValue } from './json-value.ts';
 import { QmpError } from './qmp-error.ts';
 
@@ -22,7 +23,7 @@ export type QmpRequest = {
   readonly outOfBand: boolean;
 };
 
-export type QmpEvent = { readonly name: string; readonly data?: object };
+export type QmpEvent = { readonly name: EventName; readonly data?: object };
 
 export function encodeGreeting(version: QmpVersion): string {
   return encodeLine({ QMP: { version, capabilities: ['oob'] } });
