@@ -71,7 +71,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     const findObject = (id: string): unknown => this.objects.find(id);
     this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit, findObject });
     this.exports = new BlockExports({ graph: this.graph, clock, logger, emit });
-    this.jobs = new JobList((id, status) => emit({ name: 'JOB_STATUS_CHANGE', data: { id, status } }));
+    this.jobs = new JobList(clock, emit);
     this.replication = new ReplicationGroups(this.graph, clock, emit);
   }
 
@@ -116,8 +116,13 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
 
   async #shutDown(): Promise<void> {
     // A commit that is cut off leaves a disk that is neither image: it is finished first, or told of.
-    await this.#step('jobs', () => this.jobs.finishAll(), JOBS_DEADLINE_MS);
-    this.#unfinishedJobs = this.jobs.infos();
+    // Where the step is given up, the jobs that still run are the unfinished ones.
+    let unfinished: readonly JobInfo[] | null = null;
+    const finish = async (): Promise<void> => {
+      unfinished = await this.jobs.finishAll();
+    };
+    await this.#step('jobs', finish, JOBS_DEADLINE_MS);
+    this.#unfinishedJobs = unfinished ?? this.jobs.unfinished();
     for (const job of this.#unfinishedJobs) this.logger.error({ job }, 'A job did not complete');
     await this.#step('unfinished jobs', () => this.jobs.cancelAll());
     await this.#step('replication', async () => {

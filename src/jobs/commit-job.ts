@@ -1,13 +1,61 @@
-/** The `commit` job: merges a COLO buffer into its disk after a failover to image `checkpoint`. */
+/** The `commit` job of a failover to image `checkpoint`: merges a COLO buffer into its disk. */
 
 import { assert } from '../base/assert.ts';
+import { deferred } from '../base/deadline.ts';
 import type { BlockNode } from '../block/block-node.ts';
 import { ColoBufferNode } from '../drivers/colo-buffer/colo-buffer-node.ts';
 import type { Job } from './job.ts';
 import type { JobList } from './job-list.ts';
+import type { JobControl, JobWork } from './job-work.ts';
 
-/** Starts committing `node`, whose replication has been stopped with image `checkpoint`, as a job. */
+/**
+ * Starts committing `node`, whose replication has been stopped with image `checkpoint`, as a job. One that failed stays
+ * until it is dismissed; one that was cut off would leave a disk that is neither image, so the daemon's end finishes it.
+ */
 export function startCommitJob(jobs: JobList, node: BlockNode, options: { readonly id?: string } = {}): Job {
   assert(node instanceof ColoBufferNode, 'Only a COLO buffer is committed');
-  return jobs.start(options.id ?? `commit-${node.name}`, 'commit', control => node.commit(control));
+  return jobs.start({
+    id: options.id ?? `commit-${node.name}`,
+    type: 'commit',
+    work: new BufferCommitWork(node),
+    autoDismiss: 'success',
+    finishAtEnd: true,
+  });
+}
+
+class BufferCommitWork implements JobWork {
+  readonly #node: ColoBufferNode;
+  #woken = deferred<void>();
+
+  constructor(node: ColoBufferNode) {
+    this.#node = node;
+  }
+
+  run(control: JobControl): Promise<void> {
+    let passed = 0;
+    return this.#node.commit({
+      pausePoint: () => this.#pausePoint(control),
+      progress: (done, total) => {
+        control.limit.pass(Math.max(0, done - passed));
+        passed = done;
+        control.progress(done, total);
+      },
+    });
+  }
+
+  wake(): void {
+    this.#woken.resolve();
+    this.#woken = deferred();
+  }
+
+  /** Waits for a resume, and for the speed. */
+  async #pausePoint(control: JobControl): Promise<void> {
+    await control.pausePoint();
+    for (let { delayMs } = control.limit; delayMs > 0; { delayMs } = control.limit) {
+      const timer = control.clock.after(delayMs, () => this.wake());
+      await this.#woken.promise;
+      timer.cancel();
+      await control.pausePoint();
+    }
+  }
 }

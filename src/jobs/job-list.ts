@@ -1,20 +1,31 @@
 /** JobList: the jobs of a daemon by id. */
 
+import type { Clock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
-import { Job, type JobControl, type JobInfo, type JobStatus } from './job.ts';
+import { Job, type JobInfo, type JobOptions } from './job.ts';
+import type { JobEvent, JobEventSink } from './job-event.ts';
 
 const MAX_JOBS = 256;
 
+/** A job as it is asked for; the list gives it the rest. */
+export type NewJob = Omit<JobOptions, 'clock' | 'emit'>;
+
 export class JobList {
   readonly #jobs = new Map<string, Job>();
-  readonly #onStatus: (id: string, status: JobStatus) => void;
+  readonly #clock: Clock;
+  readonly #emit: JobEventSink;
 
-  constructor(onStatus: (id: string, status: JobStatus) => void = () => {}) {
-    this.#onStatus = onStatus;
+  constructor(clock: Clock, emit: JobEventSink = () => {}) {
+    this.#clock = clock;
+    this.#emit = emit;
   }
 
   infos(): readonly JobInfo[] {
     return [...this.#jobs.values()].map(job => job.info);
+  }
+
+  find(id: string): Job | undefined {
+    return this.#jobs.get(id);
   }
 
   /** The job called `id`; throws UsageError in QEMU's words where there is none. */
@@ -31,36 +42,43 @@ export class JobList {
     if (this.#jobs.size >= MAX_JOBS) throw new UsageError(`There are ${MAX_JOBS} jobs; dismiss those that concluded`);
   }
 
-  /** Lets every job run to its end, the paused ones too; resolves when none runs any more. */
-  async finishAll(): Promise<void> {
-    for (const job of this.#jobs.values()) {
-      if (job.status === 'paused') job.resume();
-      if (job.status !== 'concluded') await job.ended;
-    }
-  }
-
-  /** Starts `work` as a job called `id`. */
-  start(id: string, type: string, work: (control: JobControl) => Promise<void>): Job {
-    this.checkId(id);
-    const job = new Job({
-      id,
-      type,
-      work,
-      onStatus: (id, status) => {
-        if (status === 'null') this.#jobs.delete(id);
-        this.#onStatus(id, status);
-      },
-    });
-    this.#jobs.set(id, job);
-    this.#onStatus(id, job.status);
+  /** Creates and starts a job. Throws where it cannot be; `job.prepared` tells when it is prepared. */
+  start(wanted: NewJob): Job {
+    this.checkId(wanted.id);
+    const job = new Job({ ...wanted, clock: this.#clock, emit: event => this.#tell(event) });
+    this.#jobs.set(job.id, job);
     job.start();
     return job;
+  }
+
+  /**
+   * For the end of the daemon: lets the jobs that must be finished run to their end, the paused ones too, and cancels
+   * the others; resolves with those that did not succeed although they should have. Bound it with a deadline.
+   */
+  async finishAll(): Promise<readonly JobInfo[]> {
+    const jobs = [...this.#jobs.values()];
+    for (const job of jobs) if (!job.finishAtEnd) job.cancelIfRunning();
+    await Promise.all(jobs.map(job => (job.finishAtEnd ? job.finish() : job.ended)));
+    return this.unfinished(jobs);
+  }
+
+  /** Those of `jobs` that should have run to their end and did not, or failed. */
+  unfinished(jobs: Iterable<Job> = this.#jobs.values()): readonly JobInfo[] {
+    return [...jobs]
+      .filter(job => job.finishAtEnd)
+      .map(job => job.info)
+      .filter(info => info.error !== undefined || (info.status !== 'concluded' && info.status !== 'null'));
   }
 
   /** Cancels what runs and resolves when all work has ended. Bound it with a deadline. */
   async cancelAll(): Promise<void> {
     const jobs = [...this.#jobs.values()];
-    for (const job of jobs) if (job.status === 'running' || job.status === 'paused') job.cancel();
-    await Promise.all(jobs.map(job => (job.status === 'concluded' ? null : job.ended)));
+    for (const job of jobs) job.cancelIfRunning();
+    await Promise.all(jobs.map(job => job.ended));
+  }
+
+  #tell(event: JobEvent): void {
+    if (event.name === 'JOB_STATUS_CHANGE' && event.data.status === 'null') this.#jobs.delete(event.data.id);
+    this.#emit(event);
   }
 }

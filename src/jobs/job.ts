@@ -1,18 +1,24 @@
 /**
- * Job: long work in the background that can be watched, paused and cancelled.
+ * Job: long work in the background that can be watched, paused, slowed down, completed and cancelled.
  *
- *   created → running ⇄ paused → concluded → null (dismissed)
- *                │  └─cancel──► aborting ─┘
- *
- * Statuses are QEMU's. A job that succeeded dismisses itself, as QEMU's block jobs do; one that failed stays, with
- * its error, until it is dismissed.
+ * Statuses, their order and the events are QEMU's (see JobStatus). What a job is told takes effect when its work comes
+ * to its next pause point: it is paused, or cancelled, when no request of it is in flight any more.
  */
 
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deadline.ts';
-import { ECANCELED } from '../base/errno.ts';
+import { ECANCELED, ENOSPC } from '../base/errno.ts';
+import { errnoText } from '../base/errno-text.ts';
 import { ColobusError, messageOf, UsageError } from '../base/errors.ts';
+import { actionFor, type ErrorAction, type OnError } from './error-policy.ts';
+import type { BlockJobProgress, JobEventSink } from './job-event.ts';
+import { acceptsVerb, isNextStatus, type JobStatus, type JobVerb } from './job-status.ts';
+import type { Ending, JobControl, JobWork } from './job-work.ts';
+import { RateLimit } from './rate-limit.ts';
 
-export type JobStatus = 'created' | 'running' | 'paused' | 'aborting' | 'concluded' | 'null';
+/** Of the last failure that a job was stopped by, until it is resumed. */
+export type IoStatus = 'ok' | 'failed' | 'nospace';
 
 export type JobInfo = {
   readonly id: string;
@@ -22,43 +28,75 @@ export type JobInfo = {
   readonly currentProgress: number;
   readonly totalProgress: number;
   readonly error?: string;
+  readonly isPaused: boolean;
+  readonly isReady: boolean;
+  readonly ioStatus: IoStatus;
+  readonly speed: number;
+  readonly autoFinalize: boolean;
+  readonly autoDismiss: boolean;
 };
-
-/** What the work of a job is given. */
-export interface JobControl {
-  /** Between two steps: waits while the job is paused, throws ECANCELED once it is cancelled. */
-  pausePoint(): Promise<void>;
-  /** Says how far the work is, in bytes. */
-  progress(done: number, total: number): void;
-}
 
 export type JobOptions = {
   readonly id: string;
   /** QEMU's job type, such as `commit`. */
   readonly type: string;
-  readonly work: (control: JobControl) => Promise<void>;
-  readonly onStatus?: (id: string, status: JobStatus) => void;
+  readonly work: JobWork;
+  readonly clock: Clock;
+  readonly emit?: JobEventSink;
+  /** Bytes a second; 0, the default, is no limit. */
+  readonly speed?: number;
+  /** Does not wait for job-finalize; true unless given. */
+  readonly autoFinalize?: boolean;
+  /** Goes by itself when it has concluded; `success` keeps one that failed. True unless given. */
+  readonly autoDismiss?: boolean | 'success';
+  /** What the end of the daemon does with it: what it works on would be left between two states. */
+  readonly finishAtEnd?: boolean;
 };
 
 export class Job implements JobControl {
   readonly id: string;
   readonly type: string;
-  readonly #work: (control: JobControl) => Promise<void>;
-  readonly #onStatus: (id: string, status: JobStatus) => void;
+  readonly limit: RateLimit;
+  readonly clock: Clock;
+  readonly finishAtEnd: boolean;
+  readonly #options: JobOptions;
+  readonly #work: JobWork;
+  readonly #prepared = deferred<void>();
   readonly #ended = deferred<void>();
   #status: JobStatus = 'created';
+  /** Resolves at a resume, and at a cancel; null while no pause is asked for. */
   #unpaused: Deferred<void> | null = null;
-  #cancelled = false;
+  #isPreparing = false;
+  #isCancelled = false;
+  #isFinishing = false;
+  #ending: Ending | null = null;
+  #finalizeAsked: Deferred<void> | null = null;
   #done = 0;
   #total = 0;
+  #ioStatus: IoStatus = 'ok';
   #error: string | null = null;
 
+  /** Creates a job, which is in status `created` until it is started. Throws UsageError for a speed below 0. */
   constructor(options: JobOptions) {
+    this.#options = options;
     this.id = options.id;
     this.type = options.type;
     this.#work = options.work;
-    this.#onStatus = options.onStatus ?? (() => {});
+    this.clock = options.clock;
+    this.limit = new RateLimit(options.clock, options.speed ?? 0);
+    this.finishAtEnd = options.finishAtEnd ?? false;
+    // Not everybody who starts a job waits for it to be prepared.
+    this.#prepared.promise.catch(() => {});
+    this.#emitStatus();
+    try {
+      checkSpeed(options.speed ?? 0);
+    } catch (error) {
+      this.#setStatus('null');
+      throw error;
+    }
   }
+
+  // --- for those who watch it -------------------------------------------------------------------------------------
 
   get status(): JobStatus {
     return this.#status;
@@ -72,49 +110,127 @@ export class Job implements JobControl {
       currentProgress: this.#done,
       totalProgress: this.#total,
       ...(this.#error === null ? {} : { error: this.#error }),
+      isPaused: this.#unpaused !== null,
+      isReady: this.#status === 'ready' || this.#status === 'standby',
+      ioStatus: this.#ioStatus,
+      speed: this.limit.bytesPerSecond,
+      autoFinalize: this.#options.autoFinalize ?? true,
+      autoDismiss: this.#options.autoDismiss !== false,
     };
   }
 
-  /** Resolves when the work has ended, well or badly; `info.error` tells which. */
+  /** Resolves when the work is prepared; throws why it could not be: the job has then concluded. */
+  get prepared(): Promise<void> {
+    return this.#prepared.promise;
+  }
+
+  /** Resolves when the job has concluded, well or badly; `info.error` tells which. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
+  // --- for those who command it: each throws UsageError in QEMU's words where the status forbids it ------------------
+
+  /** Begins the work, which goes on by itself. */
   start(): void {
     this.#setStatus('running');
     void this.#run();
   }
 
   pause(): void {
-    if (this.#status !== 'running') throw this.#notNow('pause');
+    this.#check('pause');
+    if (this.#unpaused !== null) throw new UsageError('Job is already paused');
     this.#unpaused = deferred();
-    this.#setStatus('paused');
+    this.#work.wake?.();
   }
 
   resume(): void {
-    if (this.#status !== 'paused') throw this.#notNow('resume');
-    this.#setStatus('running');
-    this.#unpaused?.resolve();
-    this.#unpaused = null;
+    if (this.#unpaused === null) throw new UsageError("Can't resume a job that was not paused");
+    this.#check('resume');
+    this.#ioStatus = 'ok';
+    this.#unpause();
   }
 
-  /** Ends the work at its next step; what is done stays done. */
-  cancel(): void {
-    if (this.#status !== 'running' && this.#status !== 'paused') throw this.#notNow('cancel');
-    this.#cancelled = true;
-    this.#setStatus('aborting');
-    this.#unpaused?.resolve();
-    this.#unpaused = null;
+  /**
+   * Ends the job before its work is done. Without `force`, one that is ready keeps its copy and succeeds, and one that
+   * is paused refuses.
+   */
+  cancel(options: { readonly force: boolean }): void {
+    if (!options.force && this.#unpaused !== null && this.#status !== 'pending') {
+      throw new UsageError(`The block job for device '${this.id}' is currently paused`);
+    }
+    this.#check('cancel');
+    if (!options.force && this.#status === 'ready') {
+      this.#ending ??= 'cancel';
+      this.#work.wake?.();
+      return;
+    }
+    this.#isCancelled = true;
+    this.#unpause();
+    this.#finalizeAsked?.resolve();
+  }
+
+  /** Lets a job that is ready take effect. */
+  complete(): void {
+    this.#check('complete');
+    if (this.#isCancelled || this.#ending === 'cancel') {
+      throw new UsageError(`The active block job '${this.id}' cannot be completed`);
+    }
+    this.#ending = 'complete';
+    this.#work.wake?.();
+  }
+
+  /** Lets a pending job take effect; resolves when it has concluded. */
+  async finalize(): Promise<void> {
+    this.#check('finalize');
+    this.#finalizeAsked?.resolve();
+    await this.ended;
+  }
+
+  /** Cancels the job unless it has ended or is about to. */
+  cancelIfRunning(): void {
+    if (acceptsVerb(this.#status, 'cancel')) this.cancel({ force: true });
+  }
+
+  /** Lets the job run to its end, whatever it waits for; resolves when it has concluded. */
+  async finish(): Promise<void> {
+    this.#isFinishing = true;
+    if (this.#unpaused !== null) this.resume();
+    if (this.#status === 'ready') this.#ending ??= 'complete';
+    this.#finalizeAsked?.resolve();
+    this.#work.wake?.();
+    await this.ended;
   }
 
   dismiss(): void {
-    if (this.#status !== 'concluded') throw this.#notNow('dismiss');
+    this.#check('dismiss');
     this.#setStatus('null');
   }
 
+  /** Bytes a second from now on; 0 is no limit. */
+  setSpeed(bytesPerSecond: number): void {
+    this.#check('set-speed');
+    checkSpeed(bytesPerSecond);
+    this.limit.bytesPerSecond = bytesPerSecond;
+    this.#work.wake?.();
+  }
+
+  // --- for its work -----------------------------------------------------------------------------------------------
+
+  get mustYield(): boolean {
+    return this.#isCancelled || this.#unpaused !== null;
+  }
+
+  get ending(): Ending | null {
+    return this.#ending;
+  }
+
   async pausePoint(): Promise<void> {
-    if (this.#unpaused !== null) await this.#unpaused.promise;
-    if (this.#cancelled) throw new ColobusError(`Job '${this.id}' was cancelled`, { errno: ECANCELED });
+    while (this.#unpaused !== null && !this.#isCancelled) {
+      this.#setStatus(this.#status === 'ready' ? 'standby' : 'paused');
+      await this.#unpaused.promise;
+    }
+    if (this.#isCancelled) throw new ColobusError(errnoText(ECANCELED), { errno: ECANCELED });
   }
 
   progress(done: number, total: number): void {
@@ -122,23 +238,122 @@ export class Job implements JobControl {
     this.#total = total;
   }
 
+  ready(): void {
+    this.#setStatus('ready');
+    if (this.#isFinishing) this.#ending ??= 'complete';
+    this.#options.emit?.({ name: 'BLOCK_JOB_READY', data: this.#progress() });
+  }
+
+  failed(operation: 'read' | 'write', errno: number, policy: OnError): ErrorAction {
+    const action = actionFor(policy, errno);
+    this.#options.emit?.({ name: 'BLOCK_JOB_ERROR', data: { device: this.id, operation, action } });
+    // Nobody is there any more to resume a job at the end of the daemon.
+    if (action === 'stop' && this.#isFinishing) return 'report';
+    if (action === 'stop' && !this.#isCancelled) {
+      if (this.#ioStatus === 'ok') this.#ioStatus = errno === ENOSPC ? 'nospace' : 'failed';
+      this.#unpaused ??= deferred();
+    }
+    return action;
+  }
+
+  // --- its life ---------------------------------------------------------------------------------------------------
+
+  async #prepare(): Promise<void> {
+    if (this.#work.prepare === undefined) return;
+    this.#isPreparing = true;
+    this.#setStatus('paused');
+    try {
+      await this.#work.prepare();
+    } finally {
+      this.#isPreparing = false;
+      this.#setStatus('running');
+    }
+  }
+
   async #run(): Promise<void> {
     try {
-      await this.#work(this);
+      await this.#prepare();
     } catch (error) {
-      this.#error = messageOf(error);
+      await this.#abort(error);
+      this.#prepared.reject(error);
+      return;
     }
+    this.#prepared.resolve();
+    try {
+      await this.#work.run(this);
+      this.#refuseCancelled();
+      this.#setStatus('waiting');
+      await this.#pend();
+      this.#refuseCancelled();
+      await this.#work.finalize?.();
+    } catch (error) {
+      await this.#abort(error);
+      return;
+    }
+    await this.#work.close?.();
+    this.#options.emit?.({ name: 'BLOCK_JOB_COMPLETED', data: this.#progress() });
+    this.#conclude(this.#options.autoDismiss !== false);
+  }
+
+  async #pend(): Promise<void> {
+    const waits = !(this.#options.autoFinalize ?? true) && !this.#isFinishing;
+    if (waits) this.#finalizeAsked = deferred();
+    this.#setStatus('pending');
+    if (this.#finalizeAsked === null) return;
+    this.#options.emit?.({ name: 'BLOCK_JOB_PENDING', data: { type: this.type, id: this.id } });
+    await this.#finalizeAsked.promise;
+  }
+
+  #refuseCancelled(): void {
+    if (this.#isCancelled) throw new ColobusError(errnoText(ECANCELED), { errno: ECANCELED });
+  }
+
+  async #abort(error: unknown): Promise<void> {
+    this.#error = this.#isCancelled ? errnoText(ECANCELED) : messageOf(error);
+    this.#setStatus('aborting');
+    await this.#work.close?.();
+    const data = this.#progress();
+    if (this.#isCancelled) this.#options.emit?.({ name: 'BLOCK_JOB_CANCELLED', data });
+    else this.#options.emit?.({ name: 'BLOCK_JOB_COMPLETED', data: { ...data, error: this.#error } });
+    this.#conclude((this.#options.autoDismiss ?? true) === true);
+  }
+
+  #conclude(dismiss: boolean): void {
+    this.#unpaused = null;
     this.#setStatus('concluded');
-    if (this.#error === null) this.dismiss();
+    if (dismiss) this.dismiss();
     this.#ended.resolve();
   }
 
-  #setStatus(status: JobStatus): void {
-    this.#status = status;
-    this.#onStatus(this.id, status);
+  #unpause(): void {
+    if (this.#status === 'standby') this.#setStatus('ready');
+    else if (this.#status === 'paused' && !this.#isPreparing) this.#setStatus('running');
+    this.#unpaused?.resolve();
+    this.#unpaused = null;
+    this.#work.wake?.();
   }
 
-  #notNow(verb: string): UsageError {
-    return new UsageError(`Job '${this.id}' in state '${this.#status}' cannot accept command verb '${verb}'`);
+  #progress(): BlockJobProgress {
+    const speed = this.limit.bytesPerSecond;
+    return { device: this.id, len: this.#total, offset: this.#done, speed, type: this.type };
   }
+
+  #setStatus(status: JobStatus): void {
+    assert(isNextStatus(this.#status, status), `A job goes from ${this.#status} to one of the next statuses`);
+    this.#status = status;
+    this.#emitStatus();
+  }
+
+  #emitStatus(): void {
+    this.#options.emit?.({ name: 'JOB_STATUS_CHANGE', data: { id: this.id, status: this.#status } });
+  }
+
+  #check(verb: JobVerb): void {
+    if (acceptsVerb(this.#status, verb)) return;
+    throw new UsageError(`Job '${this.id}' in state '${this.#status}' cannot accept command verb '${verb}'`);
+  }
+}
+
+function checkSpeed(bytesPerSecond: number): void {
+  if (bytesPerSecond < 0) throw new UsageError("Parameter 'speed' expects a non-negative value");
 }

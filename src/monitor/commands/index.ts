@@ -7,6 +7,13 @@ import { blockDirtyBitmapMerge } from './block-dirty-bitmap-merge.ts';
 import { blockDirtyBitmapRemove } from './block-dirty-bitmap-remove.ts';
 import { blockExportAdd } from './block-export-add.ts';
 import { blockExportDel } from './block-export-del.ts';
+import { blockJobCancel } from './block-job-cancel.ts';
+import { blockJobComplete } from './block-job-complete.ts';
+import { blockJobDismiss } from './block-job-dismiss.ts';
+import { blockJobFinalize } from './block-job-finalize.ts';
+import { blockJobPause } from './block-job-pause.ts';
+import { blockJobResume } from './block-job-resume.ts';
+import { blockJobSetSpeed } from './block-job-set-speed.ts';
 import { blockResize } from './block-resize.ts';
 import { blockdevAdd } from './blockdev-add.ts';
 import { blockdevDel } from './blockdev-del.ts';
@@ -22,6 +29,7 @@ import { nbdServerStop } from './nbd-server-stop.ts';
 import { objectAdd } from './object-add.ts';
 import { objectDel } from './object-del.ts';
 import { queryBlockExports } from './query-block-exports.ts';
+import { queryBlockJobs } from './query-block-jobs.ts';
 import { makeQueryCommands } from './query-commands.ts';
 import { queryJobs } from './query-jobs.ts';
 import { queryNamedBlockNodes } from './query-named-block-nodes.ts';
@@ -64,6 +72,14 @@ const WORKING: readonly Command[] = [
   jobComplete,
   jobDismiss,
   jobFinalize,
+  queryBlockJobs,
+  blockJobPause,
+  blockJobResume,
+  blockJobSetSpeed,
+  blockJobComplete,
+  blockJobCancel,
+  blockJobFinalize,
+  blockJobDismiss,
   replicationStart,
   replicationCheckpointPrepare,
   replicationResume,

@@ -5,9 +5,9 @@ import { type Command, defineCommand } from '../command.ts';
 
 export const jobCancel: Command = defineCommand({
   name: 'job-cancel',
-  summary: 'Ends a job at its next step; what it has done stays done',
+  summary: 'Ends a job, also one that is paused or ready, once what it has in flight is done; what it did stays done',
   arguments: z.strictObject({ id: z.string() }),
   run: ({ id }, daemon) => {
-    daemon.jobs.get(id).cancel();
+    daemon.jobs.get(id).cancel({ force: true });
   },
 });
