@@ -24,6 +24,7 @@ export class BlockBackend implements RequestTracker {
   #writers = 0;
   #hadWriter = false;
   #idleWaiters: (() => void)[] = [];
+  readonly #releaseListeners: (() => void)[] = [];
 
   /** Attaches to `node`. Throws UsageError where the permissions conflict with another parent's. */
   constructor(name: string, node: BlockNode, permissions: EdgePermissions) {
@@ -79,6 +80,34 @@ export class BlockBackend implements RequestTracker {
     }
   }
 
+  /** New requests wait. */
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** Calls `listener` once, when the root is no longer held. */
+  onRelease(listener: () => void): void {
+    this.#releaseListeners.push(listener);
+  }
+
+  /**
+   * Begins a piece of work that takes several requests. It counts as one in flight, so that a drain waits for all of
+   * it; whoever is free to begin it later does not while the root is held.
+   */
+  beginWork(): void {
+    this.#inFlight += 1;
+  }
+
+  endWork(): void {
+    this.requestFinished(0);
+  }
+
+  /** Submits a request of work that has begun: it goes on even while the root is held. */
+  submitInWork(request: BlockRequest): void {
+    if (this.#closed) this.submit(request);
+    else this.#enter(request);
+  }
+
   requestFinished(changeErrno: number): void {
     this.#inFlight -= 1;
     if (changeErrno !== 0 && this.#changeErrno === 0) this.#changeErrno = changeErrno;
@@ -101,6 +130,7 @@ export class BlockBackend implements RequestTracker {
     const held = this.#held;
     this.#held = [];
     for (const request of held) this.submit(request);
+    for (const listener of this.#releaseListeners.splice(0)) listener();
   }
 
   /** Resolves when nothing is in flight. Bound it with a deadline. */

@@ -16,6 +16,7 @@ import type { ConsistencyGroup } from './consistency-group.ts';
 import type { ExtentList } from './extent-list.ts';
 import { NodeBitmaps } from './node-bitmaps.ts';
 import type { ReplicationStatus, TakeOverImage } from './replication-status.ts';
+import type { WriteInterceptor } from './write-interceptor.ts';
 
 export type NodeLimits = {
   /** Offsets and lengths of requests are multiples of this many bytes. */
@@ -65,6 +66,9 @@ export abstract class BlockNode implements AsyncDisposable {
   readonly #notifiers: BeforeWriteNotifier[] = [];
   readonly #failureListeners: ((reason: string) => void)[] = [];
   readonly #children: Map<string, BlockEdge>;
+  #interceptor: WriteInterceptor | null = null;
+  /** There are notifiers or an interceptor. */
+  #isWatched = false;
   #lengthBytes: number;
   #readOnly: boolean;
   #failure: string | null = null;
@@ -98,14 +102,25 @@ export abstract class BlockNode implements AsyncDisposable {
   /** Does what a checked request asks for and completes it, now or later. */
   protected abstract perform(request: BlockRequest): void;
 
-  /** Takes a request from an edge: runs the before-write notifiers if it changes data, then performs it. */
+  /**
+   * Takes a request from an edge and performs it. One that changes data goes to the write interceptor first, and then
+   * past the before-write notifiers.
+   */
   receive(request: BlockRequest): void {
-    if (this.#notifiers.length > 0 && request.changesData) {
-      request.notified = 0;
-      this.proceed(request);
-    } else {
-      this.perform(request);
-    }
+    if (!this.#isWatched || !request.changesData) this.perform(request);
+    else if (this.#interceptor !== null) this.#interceptor.interceptWrite(request);
+    else this.#notify(request);
+  }
+
+  /** For the write interceptor: performs a request of its own, as if none was there. */
+  receiveIntercepted(request: BlockRequest): void {
+    request.markSubmitted();
+    this.#notify(request);
+  }
+
+  #notify(request: BlockRequest): void {
+    request.notified = 0;
+    this.proceed(request);
   }
 
   /** Lets a request that a before-write notifier held back go on its way. */
@@ -120,12 +135,26 @@ export abstract class BlockNode implements AsyncDisposable {
 
   addBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
     this.#notifiers.push(notifier);
+    this.#isWatched = true;
   }
 
   /** Removing one while a request waits for it is the notifier's to avoid: it answers every request it held. */
   removeBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
     const index = this.#notifiers.indexOf(notifier);
     if (index >= 0) this.#notifiers.splice(index, 1);
+    this.#isWatched = this.#notifiers.length > 0 || this.#interceptor !== null;
+  }
+
+  /** Who sees every change of data before and after it happens; null where nobody does. */
+  get interceptor(): WriteInterceptor | null {
+    return this.#interceptor;
+  }
+
+  /** Whoever sets it has drained the node, or a write in flight would pass it by; one that is there stays. */
+  setInterceptor(interceptor: WriteInterceptor | null): void {
+    assert(interceptor === null || this.#interceptor === null, 'A node has one write interceptor at most');
+    this.#interceptor = interceptor;
+    this.#isWatched = this.#notifiers.length > 0 || interceptor !== null;
   }
 
   /** Metadata contexts that the driver has of its own, by the names under which clients of an export select them. */

@@ -33,6 +33,14 @@ export class DirtyBitmap {
     return this.#bits.count * this.granularityBytes;
   }
 
+  /** Dirty bytes of the disk: its last granule counts as far as the disk goes. */
+  get remainingBytes(): number {
+    const { granularityBytes, lengthBytes } = this;
+    const last = Math.ceil(lengthBytes / granularityBytes) - 1;
+    const excess = this.#bits.has(last) ? (last + 1) * granularityBytes - lengthBytes : 0;
+    return this.dirtyBytes - excess;
+  }
+
   add(offset: number, length: number): void {
     if (length === 0) return;
     const first = Math.floor(offset / this.granularityBytes);
@@ -71,6 +79,29 @@ export class DirtyBitmap {
       extents.append(next - at, this.#bits.has(granule) ? 1 : 0);
       at = next;
     }
+  }
+
+  /** Makes the granules clean that the range touches. */
+  remove(offset: number, length: number): void {
+    const end = Math.ceil((offset + length) / this.granularityBytes);
+    for (let granule = Math.floor(offset / this.granularityBytes); granule < end; granule++) this.#bits.delete(granule);
+  }
+
+  /** Where the first dirty granule from that of `offset` on begins; the disk's length where there is none. */
+  nextDirty(offset: number): number {
+    const granule = Math.floor(offset / this.granularityBytes);
+    if (this.#bits.has(granule)) return granule * this.granularityBytes;
+    return this.#runEnd(granule);
+  }
+
+  /** Where the dirty granules end that begin with that of `offset`; at most the disk's length. */
+  dirtyEnd(offset: number): number {
+    return this.#runEnd(Math.floor(offset / this.granularityBytes));
+  }
+
+  #runEnd(granule: number): number {
+    const end = this.#bits.runEnd(granule, Math.ceil(this.lengthBytes / this.granularityBytes));
+    return Math.min(end * this.granularityBytes, this.lengthBytes);
   }
 
   has(offset: number): boolean {

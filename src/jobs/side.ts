@@ -1,9 +1,10 @@
 /** One side of a copy or comparison: the root through which its image is used, and what went wrong there. */
 
+import { deferred } from '../base/deadline.ts';
 import { errnoName } from '../base/errno.ts';
 import { ColobusError } from '../base/errors.ts';
 import type { BlockBackend } from '../block/block-backend.ts';
-import type { BlockRequest } from '../block/block-request.ts';
+import { type BlockRequest, type RequestOwner, releaseRequest, takeRequest } from '../block/block-request.ts';
 
 /** A request of a copy or comparison failed. `side` is the root that it went through. */
 export class SideError extends ColobusError {
@@ -30,4 +31,18 @@ export function sideError(side: BlockBackend, request: BlockRequest): SideError 
 /** What offsets and lengths are multiples of where both sides take them. */
 export function commonAlignment(one: BlockBackend, other: BlockBackend): number {
   return Math.max(one.node.limits.requestAlignment, other.node.limits.requestAlignment);
+}
+
+/** Makes what was written to `side` durable. */
+export async function flushSide(side: BlockBackend): Promise<void> {
+  const done = deferred<void>();
+  const owner: RequestOwner = {
+    requestDone(request) {
+      if (request.errno === 0) done.resolve();
+      else done.reject(sideError(side, request));
+      releaseRequest(request);
+    },
+  };
+  side.submitInWork(takeRequest('flush', owner));
+  await done.promise;
 }
