@@ -1,12 +1,14 @@
 /**
- * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd, GnuTLS, nbd-server and fio from Debian.
+ * Sees to it that the foreign programs the tests speak to are there: QEMU, nbdkit, libnbd, GnuTLS, nbd-server and fio from
+ * Debian, and the kernel and programs of the guest, which are unpacked and not installed.
  *
  * Silent where they are. Where one is missing, root gets it installed; anybody else gets the one command to run.
  */
 
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
+import { GuestImage } from './guest/guest-image.ts';
 
 type Peer = { readonly debianPackage: string; readonly isThere: () => boolean };
 
@@ -26,20 +28,41 @@ const PEERS: readonly Peer[] = [
 /** While this file says "forbidden", Debian's packages start no service when they are installed. */
 const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
 
+const projectRoot = resolve(import.meta.dirname, '../..');
+
 function main(): number {
+  return programsAreThere() && guestIsThere() ? 0 : 1;
+}
+
+function programsAreThere(): boolean {
   const missing = missingPackages();
-  if (missing.length === 0) return 0;
+  if (missing.length === 0) return true;
   if (!onPath('apt-get') || process.getuid?.() !== 0) {
     const command = `sudo apt-get install -y --no-install-recommends ${missing.join(' ')}`;
     process.stderr.write(`The tests need programs that are not installed; on Debian 12 run: ${command}\n`);
-    return 1;
+    return false;
   }
   process.stderr.write(`Installing what the tests speak to: ${missing.join(' ')}\n`);
   withoutServices(() => install(missing));
   const stillMissing = missingPackages();
-  if (stillMissing.length === 0) return 0;
+  if (stillMissing.length === 0) return true;
   process.stderr.write(`Not there after apt-get: ${stillMissing.join(' ')}; see its messages above\n`);
-  return 1;
+  return false;
+}
+
+function guestIsThere(): boolean {
+  const image = GuestImage.of(projectRoot);
+  if (image.isThere()) return true;
+  process.stderr.write('Fetching what the guest of the tests is made of: a kernel, busybox, e2fsprogs\n');
+  try {
+    image.make();
+    return true;
+  } catch (error) {
+    const { message } = error as Error;
+    process.stderr.write(`The guest of the tests cannot be made: ${message}\n`);
+    if (process.getuid?.() !== 0) process.stderr.write('On Debian 12 run: sudo apt-get update, and then this again\n');
+    return false;
+  }
 }
 
 function missingPackages(): string[] {
