@@ -1,0 +1,12 @@
+/** A real Linux guest on a replicated disk: docs/qemu.md, "A real guest". */
+
+import { test } from 'node:test';
+import { takeOverCheckpoint, takeOverLatest } from './take-over.ts';
+
+test('after SIGKILL a second guest finds every printed record in image latest, and a journal to replay', async t => {
+  t.diagnostic(await takeOverLatest({ place: 'memory', records: 120 }));
+});
+
+test('image checkpoint of a frozen guest is a clean file system with every record printed before it', async t => {
+  t.diagnostic(await takeOverCheckpoint({ place: 'memory', records: 60 }));
+});
