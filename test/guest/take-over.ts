@@ -43,7 +43,7 @@ export async function takeOverCheckpoint({ place, records }: TakeOverOptions): P
   const { pair, guest } = guestPair;
   let printed: readonly string[] = [];
   for (let taken = 0; taken < FROZEN_CHECKPOINTS; taken += 1) {
-    await guest.acknowledges(records / FROZEN_CHECKPOINTS);
+    await guest.acknowledges(Math.ceil(records / FROZEN_CHECKPOINTS));
     await guest.command('freeze');
     printed = guest.texts();
     await pair.checkpoint();
