@@ -41,14 +41,14 @@ test('a definition that cannot be is refused in one sentence, and adds nothing',
   await graph.add(disk);
   for (const [definition, reason] of [
     [{ driver: 'memory', size: 1 }, /'node-name' must be specified/],
-    [{ driver: 'qcow3', 'node-name': 'a' }, /Unknown driver 'qcow3'; known are file, /],
+    [{ driver: 'qcow3', 'node-name': 'a' }, /Parameter 'driver' does not accept value 'qcow3'; known are file, /],
     [{ driver: 'memory', 'node-name': 'a' }, /Parameter 'size' is missing/],
     [{ driver: 'memory', 'node-name': 'a', size: 1, colour: 'red' }, /Parameter 'colour' is unexpected/],
-    [{ driver: 'memory', 'node-name': 'a', size: true }, /Invalid parameter type for 'size', expected: number/],
+    [{ driver: 'memory', 'node-name': 'a', size: true }, /Invalid parameter type for 'size', expected: integer/],
     [{ driver: 'memory', 'node-name': 'a', size: 1, 'read-only': 'no' }, /type for 'read-only', expected: boolean/],
     [{ driver: 'memory', 'node-name': '1a', size: 1 }, /Invalid node-name: '1a'/],
     [{ driver: 'memory', 'node-name': 'disk', size: 1 }, /Duplicate nodes with node-name='disk'/],
-    [{ driver: 'raw', 'node-name': 'a', file: 'none' }, /Cannot find device='' nor node-name='none'/],
+    [{ driver: 'raw', 'node-name': 'a', file: 'none' }, /Cannot find device='none' nor node-name='none'/],
   ] as const) {
     await assert.rejects(graph.add(definition), (error: unknown) => {
       assert.ok(error instanceof UsageError);

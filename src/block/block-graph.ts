@@ -72,15 +72,16 @@ export class BlockGraph implements AsyncDisposable {
     return this.#entries.get(name)?.node;
   }
 
-  /** The node called `name`; throws UsageError in QEMU's words where there is none. */
-  node(name: string): BlockNode {
+  /** The node called `name`; throws UsageError in QEMU's words where there is none: `device` is what they say of it. */
+  node(name: string, device = ''): BlockNode {
     const node = this.find(name);
-    if (node === undefined) throw new UsageError(`Cannot find device='' nor node-name='${name}'`);
+    if (node === undefined) throw new UsageError(`Cannot find device='${device}' nor node-name='${name}'`);
     return node;
   }
 
   /** Opens a node with a name of its own. Throws, having changed nothing, where the definition cannot be. */
   async add(definition: NodeDefinition): Promise<BlockNode> {
+    this.#check(definition, []);
     if (definition['node-name'] === undefined) throw new UsageError("'node-name' must be specified for the root node");
     return this.#open(definition, true);
   }
@@ -160,6 +161,7 @@ export class BlockGraph implements AsyncDisposable {
    * are changed, or none and it throws UsageError.
    */
   async reopen(definitions: readonly NodeDefinition[]): Promise<void> {
+    for (const [index, definition] of definitions.entries()) this.#check(definition, ['options', index]);
     const changed: NodeDefinition[] = [];
     try {
       for (const definition of definitions) changed.push(await this.#reopen(definition));
@@ -225,7 +227,7 @@ export class BlockGraph implements AsyncDisposable {
 
   /** A child defined with its parent is read-only with it, unless it says otherwise. */
   async #resolve(reference: NodeReference, readOnly: boolean): Promise<BlockNode> {
-    if (typeof reference === 'string') return this.node(reference);
+    if (typeof reference === 'string') return this.node(reference, reference);
     return this.#open(readOnly ? { 'read-only': true, ...reference } : reference, false);
   }
 
@@ -279,7 +281,9 @@ export class BlockGraph implements AsyncDisposable {
   #driver(name: string): Driver {
     const driver = this.#drivers.get(name);
     if (driver !== undefined) return driver;
-    throw new UsageError(`Unknown driver '${name}'; known are ${[...this.#drivers.keys()].join(', ')}`);
+    throw new UsageError(
+      `Parameter 'driver' does not accept value '${name}'; known are ${[...this.#drivers.keys()].join(', ')}`,
+    );
   }
 
   #claimName(wanted: string | undefined): string {
@@ -292,17 +296,31 @@ export class BlockGraph implements AsyncDisposable {
     return name;
   }
 
+  /** Throws UsageError where the options of `definition`, or of one in it, are wrong: before anything is opened. */
+  #check(definition: NodeDefinition, path: readonly PropertyKey[]): void {
+    this.#parse(this.#driver(definition.driver), definition, path);
+    const visit = (value: unknown, at: readonly PropertyKey[]): void => {
+      if (Array.isArray(value)) {
+        for (const [index, element] of value.entries()) visit(element, [...at, index]);
+      } else if (isDefinition(value)) {
+        this.#check(value, at);
+      }
+    };
+    for (const [name, value] of Object.entries(definition)) visit(value, [...path, name]);
+  }
+
   #parse<Options>(
     driver: Driver<Options>,
     definition: NodeDefinition,
+    path: readonly PropertyKey[] = [],
   ): { common: { 'read-only'?: boolean | undefined }; own: Options } {
     const isCommon = (key: string): boolean => Object.hasOwn(COMMON_OPTIONS, key);
     const split = (common: boolean): object =>
       Object.fromEntries(Object.entries(definition).filter(([key]) => isCommon(key) === common));
     const common = z.strictObject(COMMON_OPTIONS).safeParse(split(true), { reportInput: true });
-    if (!common.success) throw new UsageError(explainOptions(common.error));
+    if (!common.success) throw new UsageError(explainOptions(common.error, path));
     const own = driver.options.safeParse(split(false), { reportInput: true });
-    if (!own.success) throw new UsageError(explainOptions(own.error));
+    if (!own.success) throw new UsageError(explainOptions(own.error, path));
     return { common: common.data, own: own.data };
   }
 }
@@ -314,6 +332,10 @@ export function checkResizable(node: BlockNode, except: BlockEdge | null = null)
   throw new UsageError(
     `Permission conflict on node '${node.name}': permissions 'resize' are unshared by ${other.holder}; remove that first`,
   );
+}
+
+function isDefinition(value: unknown): value is NodeDefinition {
+  return typeof value === 'object' && value !== null && 'driver' in value && typeof value.driver === 'string';
 }
 
 /** The nodes that requests to `node` can reach, itself included. */

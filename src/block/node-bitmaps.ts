@@ -49,9 +49,8 @@ export class NodeBitmaps implements BeforeWriteNotifier {
 
   /** Adds an empty bitmap. Throws UsageError where the name is taken or none. */
   add(name: string, granularityBytes: number, enabled = true): NodeBitmap {
-    if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES) {
-      throw new UsageError(`A bitmap's name has 1 to ${MAX_NAME_BYTES} bytes`);
-    }
+    if (name === '') throw new UsageError('Bitmap name cannot be empty');
+    if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw new UsageError(`Bitmap name too long: ${name}`);
     if (this.#bitmaps.has(name)) throw new UsageError(`Bitmap already exists: ${name}`);
     if (this.#bitmaps.size >= MAX_BITMAPS) {
       throw new UsageError(`Node '${this.#node.name}' has ${MAX_BITMAPS} bitmaps; remove some`);

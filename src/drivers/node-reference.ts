@@ -2,5 +2,9 @@
 
 import * as z from 'zod';
 import type { NodeReference } from '../block/driver.ts';
+import { alternate } from '../block/qapi-types.ts';
 
-export const nodeReference: z.ZodType<NodeReference> = z.union([z.string(), z.looseObject({ driver: z.string() })]);
+export const nodeReference: z.ZodType<NodeReference> = alternate('BlockdevRef', [
+  z.string(),
+  z.looseObject({ driver: z.string() }),
+]);

@@ -2,8 +2,9 @@
 
 import * as z from 'zod';
 import { parseSize } from '../base/size.ts';
+import { alternate } from '../block/qapi-types.ts';
 
-export const sizeOption: z.ZodType<number> = z.union([
+export const sizeOption: z.ZodType<number> = alternate('integer', [
   z.int().min(0),
   z.string().transform(text => parseSize(text, 'The size')),
 ]);

@@ -13,6 +13,7 @@ import type { TlsPolicy } from '../nbd/server/nbd-connection.ts';
 import { NbdExport } from '../nbd/server/nbd-export.ts';
 import { type NbdPlace, NbdServer } from '../nbd/server/nbd-server.ts';
 import type { BitmapReference } from './bitmap-reference.ts';
+import { findNode } from './find-node.ts';
 import type { QmpEvent } from './protocol/qmp-message.ts';
 
 /** An export that is deleted asks again after so long for its requests to return. */
@@ -166,7 +167,7 @@ export class BlockExports {
     const found =
       typeof reference === 'string'
         ? findBitmap(node, reference)
-        : this.#options.graph.node(reference.node).bitmaps.get(reference.name);
+        : findNode(this.#options.graph, reference.node).bitmaps.get(reference.name);
     if (found === undefined) throw new UsageError(`Bitmap '${reference}' is not found`);
     if (found.bitmap.lengthBytes !== node.lengthBytes) {
       throw new UsageError(`Bitmap '${found.name}' is not of the size of node '${node.name}'; export it elsewhere`);

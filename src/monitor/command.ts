@@ -13,6 +13,8 @@ export type Command = {
   readonly arguments: z.ZodType;
   /** What it returns; `null` for the commands that return `{}`. */
   readonly returns: z.ZodType | null;
+  /** Refusals worth knowing, a sentence each, for the documentation. */
+  readonly errors: readonly string[];
   /** May be sent with exec-oob: answers at once and waits for nothing. */
   readonly allowOutOfBand: boolean;
   /** Checks the arguments and carries the command out; resolves to what is returned. Throws what went wrong. */
@@ -26,6 +28,7 @@ export type CommandDefinition<Arguments> = {
   readonly arguments: z.ZodType<Arguments>;
   /** What it returns; left out where that is `{}`. */
   readonly returns?: z.ZodType;
+  readonly errors?: readonly string[];
   readonly allowOutOfBand?: boolean;
   /** `undefined` is returned as `{}`. */
   run(args: Arguments, daemon: MonitoredDaemon): unknown;
@@ -38,6 +41,7 @@ export function defineCommand<Arguments>(definition: CommandDefinition<Arguments
     summary: definition.summary,
     arguments: definition.arguments,
     returns: definition.returns ?? null,
+    errors: definition.errors ?? [],
     allowOutOfBand: definition.allowOutOfBand ?? false,
     async execute(args, daemon) {
       const checked = definition.arguments.safeParse(args, { reportInput: true });

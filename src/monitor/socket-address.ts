@@ -1,35 +1,48 @@
 /** SocketAddress: where a server of the daemon listens, in QEMU's flat form and in the older one with `data`. */
 
 import * as z from 'zod';
+import { describedAs } from '../block/qapi-types.ts';
 
 export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
-const FLAT = z.strictObject({
-  type: z.enum(['unix', 'inet']),
-  path: z.string().optional(),
-  host: z.string().optional(),
-  /** Digits, as QEMU has it; a number is accepted too. */
-  port: z.union([z.string(), z.number()]).optional(),
+const path = z.string().describe('path of a unix socket, of at most 107 bytes');
+const host = z.string().describe('name or address to listen on');
+const port = z.string().refine(text => portOf(text) !== null, {
+  error: issue => `'${issue.input}' is not a port from 0 to 65535`,
+});
+/** Digits, as QEMU has it; a number is accepted too. */
+const lenientPort = z.union([port, z.int()], { error: 'expected: string' }).refine(given => portOf(given) !== null, {
+  error: issue => `'${issue.input}' is not a port from 0 to 65535`,
 });
 
+/** The form of QEMU's nbd-server-start. */
+const LEGACY = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('unix'), data: z.strictObject({ path }) }),
+  z.strictObject({
+    type: z.literal('inet'),
+    data: z.strictObject({ host, port: port.describe('digits; 0 leaves the choice to the system') }),
+  }),
+]);
+
+/** The form of QEMU's options and of its newer commands. */
+const FLAT = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('unix'), path }),
+  z.strictObject({ type: z.literal('inet'), host, port: lenientPort }),
+]);
+
 /** Accepts `{type, path}`, `{type, host, port}` and the same inside `data`. */
-export const SOCKET_ADDRESS: z.ZodType<SocketAddress> = z.preprocess(
-  flatten,
-  FLAT.superRefine((address, context) => {
-    const needed = address.type === 'unix' ? (['path'] as const) : (['host', 'port'] as const);
-    for (const member of needed) {
-      if (address[member] === undefined) {
-        context.addIssue({ code: 'invalid_type', expected: 'string', input: undefined, path: [member] });
-      }
+export const SOCKET_ADDRESS: z.ZodType<SocketAddress> = describedAs(
+  LEGACY,
+  z.unknown().transform((given, context): SocketAddress => {
+    const form = typeof given === 'object' && given !== null && 'data' in given ? LEGACY : FLAT;
+    const checked = form.safeParse(given, { reportInput: true });
+    if (!checked.success) {
+      for (const issue of checked.error.issues) context.issues.push({ ...issue } as z.core.$ZodRawIssue);
+      return z.NEVER;
     }
-    if (address.port !== undefined && portOf(address.port) === null) {
-      context.addIssue({ code: 'custom', message: `'${address.port}' is not a port from 0 to 65535`, path: ['port'] });
-    }
-  }).transform(address =>
-    address.type === 'unix'
-      ? { path: address.path ?? '' }
-      : { host: address.host ?? '', port: portOf(address.port ?? '') ?? 0 },
-  ),
+    const address = 'data' in checked.data ? checked.data.data : checked.data;
+    return 'path' in address ? { path: address.path } : { host: address.host, port: portOf(address.port) ?? 0 };
+  }),
 );
 
 /** For people: a path, or `host:port`. */
@@ -42,10 +55,4 @@ export function formatAddress(address: SocketAddress): string {
 export function portOf(text: string | number): number | null {
   const port = /^\d{1,5}$/.test(String(text)) ? Number(text) : Number.NaN;
   return port <= 65535 ? port : null;
-}
-
-function flatten(address: unknown): unknown {
-  if (typeof address !== 'object' || address === null || !('data' in address)) return address;
-  const { data, ...rest } = address;
-  return typeof data === 'object' && data !== null ? { ...rest, ...data } : address;
 }

@@ -51,31 +51,32 @@ export type SecretDefinition = {
 
 export type ObjectDefinition = X509Definition | PskDefinition | SecretDefinition;
 
-const endpoint = z.enum(['client', 'server']).default('client');
+const id = z.string().describe('name of the object: a letter, then letters, digits, `.`, `_` and `-`');
+const endpoint = z.enum(['client', 'server']).default('client').describe('which end of connections it is for');
 
 export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUnion('qom-type', [
   z.strictObject({
     'qom-type': z.literal('tls-creds-x509'),
-    id: z.string(),
-    dir: z.string(),
+    id,
+    dir: z.string().describe('folder with ca-cert.pem and the certificate and key of this end'),
     endpoint,
-    'verify-peer': z.boolean().default(true),
-    passwordid: z.string().optional(),
-    'sanity-check': z.boolean().optional(),
+    'verify-peer': z.boolean().default(true).describe('whether the other end must have a certificate of the same CA'),
+    passwordid: z.string().optional().describe('id of the secret that opens the key'),
+    'sanity-check': z.boolean().optional().describe("accepted as QEMU's scripts give it"),
   }),
   z.strictObject({
     'qom-type': z.literal('tls-creds-psk'),
-    id: z.string(),
-    dir: z.string(),
+    id,
+    dir: z.string().describe('folder with keys.psk'),
     endpoint,
-    username: z.string().optional(),
+    username: z.string().optional().describe('whose key a client uses'),
   }),
   z.strictObject({
     'qom-type': z.literal('secret'),
-    id: z.string(),
-    data: z.string().optional(),
-    file: z.string().optional(),
-    format: z.enum(['raw', 'base64']).default('raw'),
+    id,
+    data: z.string().optional().describe('the secret itself'),
+    file: z.string().optional().describe('a file that holds it'),
+    format: z.enum(['raw', 'base64']).default('raw').describe('how it is written'),
   }),
 ]);
 

@@ -122,7 +122,7 @@ describe('colobus copy refuses', () => {
     await using sealed = await NbdPeer.nbdkit('-r', 'memory', String(SIZE));
     await using small = await NbdPeer.nbdkit('memory', '1M');
     const refused: readonly (readonly [args: readonly string[], says: RegExp])[] = [
-      [['none.img', 'copy.img'], /Image 'none\.img' does not exist/],
+      [['none.img', 'copy.img'], /Could not open 'none\.img': No such file or directory/],
       [['disk.img', 'small.img'], /'small\.img' has 1048576 bytes and the source 12583424, .*make the target larger/],
       [['disk.img', 'none/copy.img'], /'none\/copy\.img' cannot be created/],
       [['disk.img', 'sealed.img'], /target 'sealed\.img' is read-only/],

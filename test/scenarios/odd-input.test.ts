@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { MonitorSubject } from '../support/monitor-subject.ts';
+import { OddArguments } from '../support/odd-arguments.ts';
 import { OddInput } from '../support/odd-input.ts';
 import type { Message, RawMonitor } from '../support/raw-monitor.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 import { parseTranscript } from '../support/transcript.ts';
 
 const INPUTS = 1500;
+/** Commands with odd arguments. */
+const COMMANDS = 600;
 /** Inputs that are under way at once. */
 const BATCH = 50;
 /** Fits nowhere, so that what comes behind it is read from its start. */
@@ -34,7 +37,58 @@ describe('odd input', () => {
     const answers = await Promise.all(subjects.map(subject => answersTo(subject, inputs)));
     assertSame(answers, inputs, seed);
   });
+
+  it('in the arguments of commands is explained in the words of qemu-storage-daemon', async t => {
+    const seed = Date.now() % 2 ** 32;
+    t.diagnostic(`seed ${seed}`);
+    const odd = new OddArguments(seed);
+    const monitors = await Promise.all(subjects.map(subject => subject.connect('a')));
+    try {
+      for (const monitor of monitors) await monitor.answers('{"execute":"qmp_capabilities"}');
+      for (let index = 0; index < COMMANDS; index += 1) {
+        const command = JSON.stringify(odd.next());
+        const [own, theirs] = await Promise.all(monitors.map(monitor => monitor.answers(command)));
+        assertSameRefusal(own?.[0], theirs?.[0], `seed ${seed}, command ${index}: ${command}`);
+      }
+    } finally {
+      for (const monitor of monitors) await monitor[Symbol.asyncDispose]();
+    }
+  });
 });
+
+/** Where the two may refuse in other words, and why. */
+const OTHER_WORDS: readonly { readonly own: RegExp; readonly theirs: RegExp; readonly reason: string }[] = [
+  {
+    own: /^(Invalid node-name|Duplicate nodes)/,
+    theirs: /^(Cannot find device|Could not open)/,
+    reason: 'of two mistakes each names one',
+  },
+  { own: /'addr\.(path|host)' is missing/, theirs: /'addr\.data' is missing/, reason: 'the flat form is taken too' },
+  {
+    own: /^(The size '.*' is not a size|Invalid node-name)/,
+    theirs: /^Invalid parameter type for 'size'/,
+    reason: 'a size may be text such as 64M',
+  },
+  {
+    own: /^Parameter 'size': Too small/,
+    theirs: /^Invalid node-name/,
+    reason: 'QEMU finds a negative size later, and ends by an assertion where the name is right',
+  },
+];
+
+function assertSameRefusal(own: Message | undefined, theirs: Message | undefined, where: string): void {
+  const [ownError, theirError] = [own?.error, theirs?.error] as readonly (QmpRefusal | undefined)[];
+  if (ownError === undefined || theirError === undefined) {
+    assert.deepEqual([ownError, theirError], [undefined, undefined], where);
+    return;
+  }
+  assert.equal(ownError.class, theirError.class, where);
+  if (ownError.desc.startsWith(theirError.desc)) return;
+  const known = OTHER_WORDS.some(other => other.own.test(ownError.desc) && other.theirs.test(theirError.desc));
+  if (!known) assert.equal(ownError.desc, theirError.desc, where);
+}
+
+type QmpRefusal = { readonly class: string; readonly desc: string };
 
 type Answers = readonly (readonly Message[])[];
 

@@ -31,7 +31,7 @@ async function peer(file: string, ...args: readonly string[]): Promise<string> {
 
 const REFUSED: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [[], /Missing required argument 'image'/],
-  [['none.img', '--socket', 's'], /Image 'none\.img' does not exist/],
+  [['none.img', '--socket', 's'], /Could not open 'none\.img': No such file or directory/],
   [['.', '--socket', 's'], /Image '\.' is a directory/],
   [['empty.img', '--socket', 's'], /Image 'empty\.img' has length 0/],
   [['sealed.img', '--socket', 's'], /Image 'sealed\.img' is read-only/],

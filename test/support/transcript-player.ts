@@ -2,12 +2,13 @@
  * Plays a transcript to a program and fails at the first line that is not as it says.
  *
  * Answers are compared in their order and events in theirs; how the two interleave is free. What is left over at the
- * end fails too, and so does a daemon that is not left as it was found.
+ * end fails too, and so does a daemon that is not left as it was found. What Colobus returns must be what it declares.
  */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { assertDeclaredAnswer, assertDeclaredEvent } from './declared-messages.ts';
 import { mismatch } from './match-pattern.ts';
 import type { MonitorSubject } from './monitor-subject.ts';
 import type { Message, RawMonitor } from './raw-monitor.ts';
@@ -19,21 +20,14 @@ const LAST = 'the-last-answer';
 /** Commands whose answers a transcript leaves as it found them. */
 const LEFT_AS_FOUND = ['query-named-block-nodes', 'query-block-exports', 'query-jobs'] as const;
 
-/** Called with each command that was sent alone, and the answer it brought. */
-export type AnswerCheck = (sent: string, answer: Message) => void;
-
 /** Plays `transcript` to `subject`; throws an error that names the line. */
-export async function playTranscript(
-  transcript: Transcript,
-  subject: MonitorSubject,
-  checkAnswer: AnswerCheck = () => {},
-): Promise<void> {
+export async function playTranscript(transcript: Transcript, subject: MonitorSubject): Promise<void> {
   const clients = new Map<ClientName, Client>();
   try {
     const before = transcript.alone ? '' : await inventory(subject, transcript);
     for (const step of transcript.steps) {
       try {
-        await play(step, transcript, subject, clients, checkAnswer);
+        await play(step, transcript, subject, clients);
       } catch (cause) {
         const text = cause instanceof Error ? cause.message : String(cause);
         throw new Error(`${transcript.name}.qmp:${step.line}: ${text}`, { cause });
@@ -52,7 +46,6 @@ async function play(
   transcript: Transcript,
   subject: MonitorSubject,
   clients: Map<ClientName, Client>,
-  checkAnswer: AnswerCheck,
 ): Promise<void> {
   if (step.kind === 'run') {
     await runCommand(step.command, step.output, subject.directory);
@@ -60,7 +53,7 @@ async function play(
   }
   let client = clients.get(step.client);
   if (client === undefined) {
-    client = await Client.connect(subject, step.client, transcript, checkAnswer);
+    client = await Client.connect(subject, step.client, transcript);
     clients.set(step.client, client);
   }
   if (step.kind === 'send') client.send(step.bytes);
@@ -74,7 +67,6 @@ class Client {
   readonly #ignoredEvents: readonly string[];
   /** Only the first client's events must all be listed. */
   readonly #skipsEvents: boolean;
-  readonly #checkAnswer: AnswerCheck;
   #answers = 0;
   #events = 0;
   #ended = false;
@@ -85,23 +77,20 @@ class Client {
     subject: MonitorSubject,
     skipsEvents: boolean,
     ignoredEvents: readonly string[],
-    checkAnswer: AnswerCheck,
   ) {
     this.#monitor = monitor;
     this.#subject = subject;
     this.#skipsEvents = skipsEvents;
     this.#ignoredEvents = ignoredEvents;
-    this.#checkAnswer = checkAnswer;
   }
 
   static async connect(
     subject: MonitorSubject,
     name: ClientName,
     { negotiate, ignoredEvents }: Transcript,
-    checkAnswer: AnswerCheck,
   ): Promise<Client> {
     const monitor = await subject.connect(name);
-    const client = new Client(monitor, subject, name !== 'a', ignoredEvents, checkAnswer);
+    const client = new Client(monitor, subject, name !== 'a', ignoredEvents);
     if (!negotiate) return client;
     client.send(Buffer.from('{"execute":"qmp_capabilities"}\n'));
     await client.expect({ QMP: '...' });
@@ -126,7 +115,7 @@ class Client {
     const answer = this.#received('answer')[index] as Message;
     assertMatch(pattern, answer);
     this.#answers += 1;
-    this.#checkAnswer(this.#lastSent, answer);
+    if (this.#subject.name === 'colobus') assertDeclaredAnswer(this.#lastSent, answer);
     this.#lastSent = '';
   }
 
@@ -142,6 +131,9 @@ class Client {
       await this.#until(() => this.#received('answer').at(-1)?.id === LAST);
     }
     const answers = this.#received('answer').slice(this.#answers, this.#ended ? undefined : -1);
+    if (this.#subject.name === 'colobus') {
+      for (const event of this.#monitor.messages.filter(message => 'event' in message)) assertDeclaredEvent(event);
+    }
     const events = this.#skipsEvents ? [] : this.#received('event').slice(this.#events);
     assert.deepEqual([...answers, ...events], [], 'nothing comes that the transcript does not list');
   }

@@ -42,12 +42,15 @@ const TAKEN: readonly (readonly string[])[] = [
 ];
 
 const REFUSED: readonly (readonly [options: readonly string[], says: RegExp])[] = [
-  [['blockdev driver=file,node-name=x,filename=DIR/none.img'], /Image '.*none\.img' does not exist; check/],
+  [
+    ['blockdev driver=file,node-name=x,filename=DIR/none.img'],
+    /Could not open '.*none\.img': No such file or directory; check/,
+  ],
   [['blockdev driver=file,node-name=x,filename=DIR'], /is a directory/],
   [['blockdev driver=file,node-name=x,filename=DIR/empty.img'], /has length 0/],
   [[`${DISK},sighs=1`], /Parameter 'sighs' is unexpected/],
   [[`${DISK},read-only=maybe`], /Invalid parameter type for 'read-only', expected: boolean/],
-  [['blockdev driver=tape,node-name=x'], /Unknown driver 'tape'/],
+  [['blockdev driver=tape,node-name=x'], /'driver' does not accept value 'tape'/],
   [['blockdev driver=null,node-name=x,size=many'], /size/],
   [['blockdev null,foo'], /Expected '=' after parameter 'foo'/],
   [['blockdev {"driver":"null"'], /It is no JSON/],

@@ -27,7 +27,7 @@ test('bad images are refused in one sentence that names them, and nothing is cha
   spawnSync('mkfifo', [folder.file('fifo')]);
   const before = readdirSync(folder.path);
   for (const [name, reason] of [
-    ['missing', /does not exist/],
+    ['missing', /No such file or directory/],
     ['folder', /is a directory/],
     ['empty', /has length 0/],
     ['protected', /is read-only/],

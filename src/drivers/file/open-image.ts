@@ -131,7 +131,10 @@ function refuse(filename: string, error: unknown): never {
   const errno = errnoOf(error);
   switch (errno) {
     case ENOENT:
-      throw new UsageError(`Image '${filename}' does not exist; check the path or create it`, { errno, cause: error });
+      throw new UsageError(`Could not open '${filename}': No such file or directory; check the path or create it`, {
+        errno,
+        cause: error,
+      });
     case EROFS:
       throw readOnlyError(filename, error);
     case EACCES:

@@ -4,18 +4,24 @@ import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import { BITMAP_REFERENCE } from '../bitmap-reference.ts';
 import { type Command, defineCommand } from '../command.ts';
+import { findNode } from '../find-node.ts';
 
 export const blockDirtyBitmapMerge: Command = defineCommand({
   name: 'block-dirty-bitmap-merge',
   summary: 'Adds what bitmaps of this or other nodes of the same size recorded to the bitmap target',
-  arguments: z.strictObject({ node: z.string(), target: z.string(), bitmaps: z.array(BITMAP_REFERENCE) }),
+  arguments: z.strictObject({
+    node: z.string().describe('the node of the target'),
+    target: z.string().describe('the bitmap that is added to'),
+    bitmaps: z.array(BITMAP_REFERENCE).describe('the bitmaps that are added, which stay as they are'),
+  }),
+  errors: ["`Bitmaps are of different sizes (destination size is N, 'NAME' is M) and can't be merged`"],
   run: ({ node: nodeName, target: targetName, bitmaps }, daemon) => {
-    const node = daemon.graph.node(nodeName);
+    const node = findNode(daemon.graph, nodeName);
     const target = node.bitmaps.checkUnused(targetName).bitmap;
     const sources = bitmaps.map(reference =>
       typeof reference === 'string'
         ? node.bitmaps.get(reference)
-        : daemon.graph.node(reference.node).bitmaps.get(reference.name),
+        : findNode(daemon.graph, reference.node).bitmaps.get(reference.name),
     );
     for (const { name, bitmap } of sources) {
       if (bitmap.lengthBytes !== target.lengthBytes) {

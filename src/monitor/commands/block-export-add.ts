@@ -11,25 +11,34 @@ export const blockExportAdd: Command = defineCommand({
   name: 'block-export-add',
   summary: 'Exports a node over NBD, read-only unless writable; its name is the node-name unless given',
   arguments: z.strictObject({
-    type: z.enum(['nbd']),
-    id: z.string(),
-    'node-name': z.string(),
-    name: z.string().max(MAX_STRING_BYTES).optional(),
-    description: z.string().max(MAX_STRING_BYTES).optional(),
-    writable: z.boolean().optional(),
-    /** Offers `qemu:dirty-bitmap:NAME` of each: of the node or one below, or of the node that is named. */
-    bitmaps: z.array(BITMAP_REFERENCE).optional(),
-    /** Offers `qemu:allocation-depth`. */
-    'allocation-depth': z.boolean().optional(),
+    type: z.enum(['nbd']).describe('how it is exported'),
+    id: z.string().describe('id of the export: a letter, then letters, digits, `.`, `_` and `-`'),
+    'node-name': z.string().describe('the node'),
+    name: z.string().max(MAX_STRING_BYTES).optional().describe('what clients ask for; the node-name if left out'),
+    description: z.string().max(MAX_STRING_BYTES).optional().describe('text for clients that list the exports'),
+    writable: z.boolean().default(false).describe('whether clients may write'),
+    bitmaps: z
+      .array(BITMAP_REFERENCE)
+      .optional()
+      .describe(
+        'dirty bitmaps that clients may read as metadata context `qemu:dirty-bitmap:NAME`: of the node or one below, ' +
+          'or of the node that is named',
+      ),
+    'allocation-depth': z.boolean().default(false).describe('offers metadata context `qemu:allocation-depth`'),
   }),
+  errors: [
+    '`NBD server not running`: send nbd-server-start first',
+    "`Block export id 'ID' is already in use`, `NBD server already has export named 'NAME'`",
+    '`Cannot export read-only node as writable`',
+  ],
   run: async (args, daemon) => {
     await daemon.exports.add({
       id: args.id,
       nodeName: args['node-name'],
       name: args.name ?? args['node-name'],
-      writable: args.writable ?? false,
+      writable: args.writable,
       bitmaps: args.bitmaps ?? [],
-      allocationDepth: args['allocation-depth'] ?? false,
+      allocationDepth: args['allocation-depth'],
       ...(args.description === undefined ? {} : { description: args.description }),
     });
   },

@@ -6,7 +6,7 @@ import { type Command, defineCommand } from '../command.ts';
 export const jobPause: Command = defineCommand({
   name: 'job-pause',
   summary: 'Makes a running job wait at its next step',
-  arguments: z.strictObject({ id: z.string() }),
+  arguments: z.strictObject({ id: z.string().describe('the job') }),
   run: ({ id }, daemon) => {
     daemon.jobs.get(id).pause();
   },

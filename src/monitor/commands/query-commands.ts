@@ -10,6 +10,7 @@ export function makeQueryCommands(others: readonly string[]): Command {
     name: 'query-commands',
     summary: 'The names of all commands',
     arguments: z.strictObject({}),
+    returns: z.array(z.strictObject({ name: z.string().describe('the command') })),
     run: () => names.map(name => ({ name })),
   });
 }

@@ -14,11 +14,27 @@ export const replicationCheckpointPrepare: Command = defineCommand({
     'Step one of a checkpoint. A primary answers how many writes it forwarded and holds new ones; ' +
     'a secondary given those counts as `writes` refuses unless it received as many',
   arguments: z.strictObject({
-    nodes: z.array(z.string()),
-    checkpoint: z.int().min(1),
-    'timeout-ms': z.int().min(1).max(MAX_TIMEOUT_MS).optional(),
-    writes: z.record(z.string(), z.int().min(0)).optional(),
+    nodes: z.array(z.string()).describe('all nodes of the group'),
+    checkpoint: z.int().min(1).describe('number of the checkpoint, larger than the last'),
+    'timeout-ms': z
+      .int()
+      .min(1)
+      .max(MAX_TIMEOUT_MS)
+      .default(DEFAULT_TIMEOUT_MS)
+      .describe('how long a primary holds writes, and how long requests in flight may take'),
+    writes: z
+      .record(z.string(), z.int().min(0))
+      .optional()
+      .describe("on a secondary: the `writes` of the primary's answer, which are compared with what arrived"),
   }),
+  returns: z.strictObject({
+    checkpoint: z.int().optional().describe('primary: the number'),
+    writes: z.record(z.string(), z.int().min(0)).optional().describe('primary: the writes forwarded, by node'),
+  }),
+  errors: [
+    "`Node 'NODE' received N writes on this connection and the primary forwarded M`: abort on both sides",
+    'That the primary is degraded or has dirty bytes: the two disks differ',
+  ],
   run: async (args, daemon) => {
     const { nodes: names, checkpoint, writes } = args;
     const group = daemon.replication.groupOf(names);
@@ -30,7 +46,7 @@ export const replicationCheckpointPrepare: Command = defineCommand({
         writes,
       );
     }
-    await group.prepare(checkpoint, args['timeout-ms'] ?? DEFAULT_TIMEOUT_MS);
+    await group.prepare(checkpoint, args['timeout-ms']);
     if (!primary) return {};
     return { checkpoint, writes: Object.fromEntries(group.nodes.map(node => [node.name, writesOf(node)])) };
   },

@@ -8,12 +8,14 @@ export const xBlockdevChange: Command = defineCommand({
   name: 'x-blockdev-change',
   summary: 'Adds `node` to the children of a quorum, or takes its child `child` away; nothing is copied to a new child',
   arguments: z.strictObject({
-    parent: z.string(),
-    /** Role of the child to take away, such as `children.1`. */
-    child: z.string().optional(),
-    /** The node to add. */
-    node: z.string().optional(),
+    parent: z.string().describe('the node whose children change'),
+    child: z.string().optional().describe('role of the child to take away, such as `children.1`'),
+    node: z.string().optional().describe('the node to add'),
   }),
+  errors: [
+    '`The node NODE does not support adding a child`, `… removing a child`',
+    '`The node NODE already has a parent`',
+  ],
   run: async ({ parent: parentName, child, node }, daemon) => {
     const parent = daemon.graph.find(parentName);
     if (parent === undefined) {

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, lstat, open, rename, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { EBUSY } from '../../base/errno.ts';
+import { EBUSY, ENOENT, errnoOf } from '../../base/errno.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 import { listening } from './listening.ts';
 
@@ -32,12 +32,10 @@ export async function listenOnPath(server: Server, path: string): Promise<() => 
   const temporaryPath = join(folder, temporaryName);
   // The folder's descriptor gives the temporary name a path that is short wherever the folder is.
   const handle = await open(folder, 'r').catch(cause => {
-    throw new UsageError(
-      `Cannot use the folder of socket '${path}': ${messageOf(cause)}; create it or choose another path`,
-      {
-        cause,
-      },
-    );
+    const why = errnoOf(cause) === ENOENT ? 'No such file or directory' : messageOf(cause);
+    throw new UsageError(`Failed to bind socket to ${path}: ${why}; create its folder or choose another path`, {
+      cause,
+    });
   });
   try {
     await listening(server, { path: `/proc/self/fd/${handle.fd}/${temporaryName}` }).catch(cause => {

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as z from 'zod';
+import { explainOptions } from './explain-options.ts';
+import { alternate, uint32 } from './qapi-types.ts';
+
+const reference = alternate('BlockdevRef', [z.string(), z.strictObject({ driver: z.string() })]);
+
+const SCHEMA = z.strictObject({
+  name: z.string(),
+  size: z.int().optional(),
+  count: uint32().optional(),
+  mode: z.enum(['safe', 'hard']).optional(),
+  modes: z.array(z.enum(['safe', 'hard'])).optional(),
+  names: z.array(z.string()).optional(),
+  file: reference.optional(),
+  files: z.array(reference).optional(),
+  server: z
+    .strictObject({ file: reference.optional(), path: z.string(), type: z.enum(['unix']).optional() })
+    .optional(),
+  object: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('a'), x: z.int() }),
+      z.strictObject({ type: z.literal('b') }),
+    ])
+    .optional(),
+});
+
+/** The texts are those of qemu-storage-daemon 7.2, up to a semicolon. */
+const CASES: readonly (readonly [options: unknown, explanation: string])[] = [
+  [{}, "Parameter 'name' is missing"],
+  [{ name: null }, "Invalid parameter type for 'name', expected: string"],
+  [{ name: 'n', x: 1 }, "Parameter 'x' is unexpected"],
+  [{ name: 'n', size: '1' }, "Invalid parameter type for 'size', expected: integer"],
+  [{ name: 'n', size: 1.5 }, "Invalid parameter type for 'size', expected: integer"],
+  [{ name: 'n', size: 2 ** 60 }, "Invalid parameter type for 'size', expected: integer"],
+  [{ name: 'n', count: '1' }, "Parameter 'count' expects uint64"],
+  [{ name: 'n', count: 1.5 }, "Parameter 'count' expects uint64"],
+  [{ name: 'n', count: -1 }, "Parameter 'count' expects uint32_t"],
+  [{ name: 'n', count: 2 ** 32 }, "Parameter 'count' expects uint32_t"],
+  [{ name: 'n', mode: 'soft' }, "Parameter 'mode' does not accept value 'soft'; it takes safe, hard"],
+  [{ name: 'n', mode: 5 }, "Invalid parameter type for 'mode', expected: string"],
+  [{ name: 'n', modes: ['safe', 'soft'] }, "Parameter 'null' does not accept value 'soft'; it takes safe, hard"],
+  [{ name: 'n', names: ['a', 5] }, "Invalid parameter type for 'names[1]', expected: string"],
+  [{ name: 'n', names: 'a' }, "Invalid parameter type for 'names', expected: array"],
+  [{ name: 'n', file: 5 }, "Invalid parameter type for 'file', expected: BlockdevRef"],
+  [{ name: 'n', file: {} }, "Parameter 'file.driver' is missing"],
+  [{ name: 'n', file: { driver: 'raw', x: 1 } }, "Parameter 'file.x' is unexpected"],
+  [{ name: 'n', files: ['a', 5] }, "Invalid parameter type for 'null', expected: BlockdevRef"],
+  [{ name: 'n', files: ['a', { driver: 5 }] }, "Invalid parameter type for 'files[1].driver', expected: string"],
+  [{ name: 'n', server: {} }, "Parameter 'server.path' is missing"],
+  [{ name: 'n', server: { path: 'p', type: 'fd' } }, "Parameter 'type' does not accept value 'fd'; it takes unix"],
+  [{ name: 'n', server: { file: 5 } }, "Invalid parameter type for 'file', expected: BlockdevRef"],
+  [{ name: 'n', object: {} }, "Parameter 'object.type' is missing"],
+  [{ name: 'n', object: { type: 5 } }, "Invalid parameter type for 'object.type', expected: string"],
+  [{ name: 'n', object: { type: 'c' } }, "Parameter 'type' does not accept value 'c'; it takes a, b"],
+  [{ name: 'n', object: { type: 'a' } }, "Parameter 'object.x' is missing"],
+];
+
+describe('explainOptions', () => {
+  for (const [options, explanation] of CASES) {
+    it(`explains ${JSON.stringify(options)}`, () => {
+      const { error } = SCHEMA.safeParse(options, { reportInput: true });
+      assert.equal(explainOptions(error ?? assert.fail('It was accepted')), explanation);
+    });
+  }
+});

@@ -1,0 +1,35 @@
+/** Types of options and arguments that QEMU has and JSON does not, refused in QEMU's words (explain-options.ts). */
+
+import * as z from 'zod';
+
+const MAX_UINT32 = 2 ** 32 - 1;
+
+/** A whole number from 0 to 4294967295. */
+export function uint32(): z.ZodNumber {
+  const range = { error: 'expects uint32_t' };
+  return z
+    .int({ error: issue => (issue.code === 'invalid_type' ? 'expects uint64' : range.error) })
+    .min(0, range)
+    .max(MAX_UINT32, range);
+}
+
+/** One of several types, told apart by its JSON type; `name` is QEMU's for it. */
+export function alternate<const Options extends readonly [z.ZodType, ...z.ZodType[]]>(
+  name: string,
+  options: Options,
+): z.ZodUnion<Options> {
+  return z.union(options, { error: `expected: ${name}` });
+}
+
+const descriptions = new WeakMap<z.ZodType, z.ZodType>();
+
+/** `schema`, which documentation describes as `description`: for one that is made of code. */
+export function describedAs<Schema extends z.ZodType>(description: z.ZodType, schema: Schema): Schema {
+  descriptions.set(schema, description);
+  return schema;
+}
+
+/** What describes `schema`: itself, unless `describedAs` says otherwise. */
+export function descriptionOf(schema: z.ZodType): z.ZodType {
+  return descriptions.get(schema) ?? schema;
+}
