@@ -40,7 +40,7 @@ const REFUSED: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   ],
   [
     ['--nbd-server', SERVER, '--chardev', 'socket,id=c,path=none/qmp.sock,server=on', '--monitor', 'c'],
-    /folder of socket/,
+    /Failed to bind socket to none\/qmp\.sock: No such file or directory/,
   ],
   [['--blockdev', DISK, ...MONITOR, '--nbd-server', SERVER, '--pidfile', 'none/pid'], /Pidfile 'none\/pid' cannot/],
   [['--sighs'], /Unknown option '--sighs', command line, see/],
