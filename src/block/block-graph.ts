@@ -17,17 +17,7 @@ import type { BlockNode } from './block-node.ts';
 import { whileDrained } from './drain.ts';
 import type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
 import { explainOptions } from './explain-options.ts';
-
-/** Options every driver takes; the ones beyond `read-only` are accepted as QEMU's scripts give them. */
-const COMMON_OPTIONS = {
-  driver: z.string(),
-  'node-name': z.string().optional(),
-  'read-only': z.boolean().optional(),
-  'auto-read-only': z.boolean().optional(),
-  discard: z.enum(['ignore', 'unmap']).optional(),
-  cache: z.looseObject({}).optional(),
-  'detect-zeroes': z.enum(['off', 'on', 'unmap']).optional(),
-};
+import { COMMON_OPTIONS } from './node-options.ts';
 
 const NODE_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 

@@ -21,15 +21,16 @@ export function alternate<const Options extends readonly [z.ZodType, ...z.ZodTyp
   return z.union(options, { error: `expected: ${name}` });
 }
 
-const descriptions = new WeakMap<z.ZodType, z.ZodType>();
+/** By the part of a schema that its copies, such as `describe` makes, have in common. */
+const descriptions = new WeakMap<object, z.ZodType>();
 
 /** `schema`, which documentation describes as `description`: for one that is made of code. */
 export function describedAs<Schema extends z.ZodType>(description: z.ZodType, schema: Schema): Schema {
-  descriptions.set(schema, description);
+  descriptions.set(schema._zod.def, description);
   return schema;
 }
 
 /** What describes `schema`: itself, unless `describedAs` says otherwise. */
 export function descriptionOf(schema: z.ZodType): z.ZodType {
-  return descriptions.get(schema) ?? schema;
+  return descriptions.get(schema._zod.def) ?? schema;
 }

@@ -7,9 +7,9 @@
  */
 
 import type { Socket } from 'node:net';
-import * as z from 'zod';
-import { type Command, defineCommand } from './command.ts';
+import type { Command } from './command.ts';
 import type { MonitoredDaemon } from './monitored-daemon.ts';
+import { makeNegotiation } from './negotiation.ts';
 import { JsonReader } from './protocol/json-reader.ts';
 import type { JsonValue } from './protocol/json-value.ts';
 import { QmpError } from './protocol/qmp-error.ts';
@@ -51,14 +51,9 @@ export class MonitorSession {
     this.#socket = socket;
     this.#commands = commands;
     this.#daemon = daemon;
-    this.#negotiate = defineCommand({
-      name: 'qmp_capabilities',
-      summary: 'Ends capability negotiation; commands are accepted from then on',
-      arguments: NEGOTIATION_ARGUMENTS,
-      run: ({ enable }) => {
-        this.#negotiated = true;
-        this.#oobEnabled = enable?.includes('oob') ?? false;
-      },
+    this.#negotiate = makeNegotiation(oobEnabled => {
+      this.#negotiated = true;
+      this.#oobEnabled = oobEnabled;
     });
     const reader = new JsonReader({
       onValue: message => this.#accept({ message }),
@@ -164,7 +159,3 @@ export class MonitorSession {
     }
   }
 }
-
-export const NEGOTIATION_ARGUMENTS: z.ZodType<{ enable?: 'oob'[] | undefined }> = z.strictObject({
-  enable: z.array(z.enum(['oob'])).optional(),
-});

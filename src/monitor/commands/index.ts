@@ -1,6 +1,7 @@
 /** All commands of the monitor, in the order of the documentation. `qmp_capabilities` is each session's own. */
 
 import type { Command } from '../command.ts';
+import { makeNegotiation } from '../negotiation.ts';
 import { blockDirtyBitmapAdd } from './block-dirty-bitmap-add.ts';
 import { blockDirtyBitmapClear } from './block-dirty-bitmap-clear.ts';
 import { blockDirtyBitmapMerge } from './block-dirty-bitmap-merge.ts';
@@ -34,6 +35,7 @@ import { makeQueryCommands } from './query-commands.ts';
 import { queryJobs } from './query-jobs.ts';
 import { queryNamedBlockNodes } from './query-named-block-nodes.ts';
 import { queryProcessStats } from './query-process-stats.ts';
+import { makeQueryQmpSchema } from './query-qmp-schema.ts';
 import { queryReplication } from './query-replication.ts';
 import { queryVersion } from './query-version.ts';
 import { quit } from './quit.ts';
@@ -92,4 +94,14 @@ const WORKING: readonly Command[] = [
   quit,
 ];
 
-export const commands: readonly Command[] = [...WORKING, makeQueryCommands(WORKING.map(command => command.name))];
+const negotiation = makeNegotiation(() => {});
+const queryCommands = makeQueryCommands([...WORKING.map(command => command.name), 'query-qmp-schema']);
+
+export const commands: readonly Command[] = [
+  ...WORKING,
+  queryCommands,
+  makeQueryQmpSchema([negotiation, ...WORKING, queryCommands]),
+];
+
+/** Those and the one that is each session's own. */
+export const documentedCommands: readonly Command[] = [negotiation, ...commands];

@@ -19,7 +19,7 @@ const JOB_STATUS = z.enum([
 ]);
 
 const progress = {
-  type: z.string().describe('what kind of job it is, such as `commit` or `mirror`'),
+  type: z.enum(['commit', 'mirror', 'backup']).describe('what kind of job it is'),
   device: z.string().describe('the id of the job'),
   len: z.int().min(0).describe('bytes of the whole work'),
   offset: z.int().min(0).describe('bytes done'),
