@@ -7,7 +7,7 @@ import { type Command, defineCommand } from '../command.ts';
 export const blockJobComplete: Command = defineCommand({
   name: 'block-job-complete',
   summary: 'Lets a job that is ready take effect, as job-complete does',
-  arguments: z.strictObject({ device: z.string() }),
+  arguments: z.strictObject({ device: z.string().describe('the id of the job') }),
   run: ({ device }, daemon) => {
     findBlockJob(daemon.jobs, device).complete();
   },

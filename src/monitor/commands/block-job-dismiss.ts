@@ -7,7 +7,7 @@ import { type Command, defineCommand } from '../command.ts';
 export const blockJobDismiss: Command = defineCommand({
   name: 'block-job-dismiss',
   summary: 'Forgets a concluded job, as job-dismiss does',
-  arguments: z.strictObject({ id: z.string() }),
+  arguments: z.strictObject({ id: z.string().describe('the job') }),
   run: ({ id }, daemon) => {
     findBlockJob(daemon.jobs, id).dismiss();
   },

@@ -6,6 +6,6 @@ import { type Command, defineCommand } from '../command.ts';
 export const jobFinalize: Command = defineCommand({
   name: 'job-finalize',
   summary: 'Lets a pending job take effect, which one with auto-finalize off waits for',
-  arguments: z.strictObject({ id: z.string() }),
+  arguments: z.strictObject({ id: z.string().describe('the job') }),
   run: ({ id }, daemon) => daemon.jobs.get(id).finalize(),
 });

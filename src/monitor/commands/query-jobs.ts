@@ -2,6 +2,7 @@
 
 import * as z from 'zod';
 import { JOB_STATUSES } from '../../jobs/job-status.ts';
+import { JOB_TYPES } from '../../jobs/job-types.ts';
 import { type Command, defineCommand } from '../command.ts';
 
 export const queryJobs: Command = defineCommand({
@@ -10,12 +11,12 @@ export const queryJobs: Command = defineCommand({
   arguments: z.strictObject({}),
   returns: z.array(
     z.strictObject({
-      id: z.string(),
-      type: z.string(),
-      status: z.enum(JOB_STATUSES),
-      'current-progress': z.int(),
-      'total-progress': z.int(),
-      error: z.string().optional(),
+      id: z.string().describe('the job'),
+      type: z.enum(JOB_TYPES).describe('what it does'),
+      status: z.enum(JOB_STATUSES).describe('where it stands'),
+      'current-progress': z.int().describe('bytes done'),
+      'total-progress': z.int().describe('bytes of the whole work, which may grow'),
+      error: z.string().optional().describe('what went wrong'),
     }),
   ),
   run: (_args, daemon) =>

@@ -1,25 +1,12 @@
 /** The events of jobs. */
 
 import * as z from 'zod';
+import { JOB_STATUSES } from '../../jobs/job-status.ts';
+import { JOB_TYPES } from '../../jobs/job-types.ts';
 import type { EventDefinition } from './event-definition.ts';
 
-/** QEMU's JobStatus; a job of Colobus need not go through all of them. */
-const JOB_STATUS = z.enum([
-  'undefined',
-  'created',
-  'running',
-  'paused',
-  'ready',
-  'standby',
-  'waiting',
-  'pending',
-  'aborting',
-  'concluded',
-  'null',
-]);
-
 const progress = {
-  type: z.enum(['commit', 'mirror', 'backup']).describe('what kind of job it is'),
+  type: z.enum(JOB_TYPES).describe('what kind of job it is'),
   device: z.string().describe('the id of the job'),
   len: z.int().min(0).describe('bytes of the whole work'),
   offset: z.int().min(0).describe('bytes done'),
@@ -39,7 +26,7 @@ export const JOB_EVENTS: Readonly<Record<JobEventName, EventDefinition>> = {
     summary: 'A job changed its status; `null` is its end.',
     data: z.strictObject({
       id: z.string().describe('the job'),
-      status: JOB_STATUS.describe('its new status'),
+      status: z.enum(JOB_STATUSES).describe('its new status'),
     }),
   },
   BLOCK_JOB_READY: {
