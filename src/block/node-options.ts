@@ -22,7 +22,10 @@ export const COMMON_OPTIONS: {
   'auto-read-only': z.boolean().optional().describe(accepted),
   discard: z.enum(['ignore', 'unmap']).optional().describe(accepted),
   cache: z
-    .looseObject({ direct: z.boolean().optional(), 'no-flush': z.boolean().optional() })
+    .looseObject({
+      direct: z.boolean().optional().describe(accepted),
+      'no-flush': z.boolean().optional().describe(accepted),
+    })
     .optional()
     .describe(accepted),
   'detect-zeroes': z.enum(['off', 'on', 'unmap']).optional().describe(accepted),

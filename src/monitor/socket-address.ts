@@ -17,7 +17,7 @@ const lenientPort = z.union([port, z.int()], { error: 'expected: string' }).refi
 
 /** The form of QEMU's nbd-server-start. */
 const LEGACY = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('unix'), data: z.strictObject({ path }) }),
+  z.strictObject({ type: z.literal('unix').describe('kind of socket'), data: z.strictObject({ path }) }),
   z.strictObject({
     type: z.literal('inet'),
     data: z.strictObject({ host, port: port.describe('digits; 0 leaves the choice to the system') }),

@@ -56,7 +56,7 @@ const endpoint = z.enum(['client', 'server']).default('client').describe('which 
 
 export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUnion('qom-type', [
   z.strictObject({
-    'qom-type': z.literal('tls-creds-x509'),
+    'qom-type': z.literal('tls-creds-x509').describe('what it is'),
     id,
     dir: z.string().describe('folder with ca-cert.pem and the certificate and key of this end'),
     endpoint,

@@ -17,10 +17,13 @@ export const replicationStop: Command = defineCommand({
     'Ends replication. With `failover` the standby takes over: `image` latest drops the buffer and is complete when ' +
     'this returns, checkpoint starts a commit job per node, called `job-id` or commit-NODE',
   arguments: z.strictObject({
-    nodes: z.array(z.string()),
-    failover: z.boolean().optional(),
-    image: z.enum(['latest', 'checkpoint']).optional(),
-    'job-id': z.string().optional(),
+    nodes: z.array(z.string()).describe('all nodes of the group'),
+    failover: z.boolean().default(false).describe('takes over: only on a secondary'),
+    image: z
+      .enum(['latest', 'checkpoint'])
+      .optional()
+      .describe('what the disk becomes, needed to take over: see [Roles and images](replication.md#roles-and-images)'),
+    'job-id': z.string().optional().describe('id of the commit job, where there is one; `commit-NODE` if left out'),
   }),
   run: async (args, daemon) => {
     const group = daemon.replication.groupOf(args.nodes);
