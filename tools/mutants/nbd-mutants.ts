@@ -105,6 +105,14 @@ export const nbdMutants: readonly Mutant[] = [
     tests: [RECONNECT_TEST],
   },
   {
+    rule: 'nbd server',
+    breaks: 'a disk behind a server that is gone makes clients believe that this one shuts down',
+    file: 'src/nbd/server/transmission.js',
+    search: ' || (errno === ESHUTDOWN && isOpen)',
+    replace: '',
+    tests: ['src/nbd/server/shut-down.test.js'],
+  },
+  {
     rule: 'nbd calls',
     breaks: 'a signal that is aborted has no effect on a call',
     file: CALL,

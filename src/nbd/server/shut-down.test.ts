@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ManualClock } from '../../../test/support/manual-clock.ts';
 import { CMD, request } from '../../../test/support/raw-nbd-client.ts';
 import { ServedDisk } from '../../../test/support/served-disk.ts';
-import { ESHUTDOWN } from '../../base/errno.ts';
+import { EIO, ESHUTDOWN } from '../../base/errno.ts';
 import { STOP_DEADLINE_MS } from './limits.ts';
 
 test('a server that stops answers what is in flight, and refuses what comes then with ESHUTDOWN', async () => {
@@ -24,6 +24,14 @@ test('a server that stops answers what is in flight, and refuses what comes then
   assert.equal((await client.readToEnd()).length, 0);
   await stopped;
   assert.equal(disk.node.log.length, 1);
+});
+
+test('a disk that fails with ESHUTDOWN fails the request, and does not make the client take leave', async () => {
+  await using disk = await ServedDisk.open();
+  const client = await disk.attach();
+  disk.node.errno = ESHUTDOWN;
+  client.send(request({ type: CMD.WRITE, cookie: 1, payload: Buffer.alloc(512, 1) }));
+  assert.deepEqual(await client.simpleReply(), { error: EIO, cookie: 1 });
 });
 
 test('a client that takes leave while the server stops is let go at once', async () => {

@@ -314,7 +314,12 @@ export class Transmission implements RequestOwner {
     if (errno !== 0) {
       slab?.release();
       const at = kind === 'read' ? request.errorAt : -1;
-      this.#encoder.failure(address, tellableErrno(errno, flags), `The ${kind} failed with ${errnoName(errno)}`, at);
+      this.#encoder.failure(
+        address,
+        tellableErrno(errno, flags, this.#target.isOpen),
+        `The ${kind} failed with ${errnoName(errno)}`,
+        at,
+      );
     } else if (kind === 'read' && slab !== null) {
       this.#encoder.data(address, slab, request.at, offset, length, (flags & NBD_CMD_FLAG_DF) === 0);
     } else if (kind === 'block-status' && request.extents !== null) {
@@ -395,8 +400,11 @@ export class Transmission implements RequestOwner {
   }
 }
 
-/** On the wire ENOTSUP answers a fast zeroing and EOVERFLOW an unfragmented read only; from a disk they are failures. */
-function tellableErrno(errno: number, flags: number): number {
-  if (errno === EOVERFLOW) return EIO;
+/**
+ * On the wire ENOTSUP answers a fast zeroing, EOVERFLOW an unfragmented read and ESHUTDOWN what comes when the export
+ * closes; from a disk, such as one behind another server that is gone, they are failures.
+ */
+function tellableErrno(errno: number, flags: number, isOpen: boolean): number {
+  if (errno === EOVERFLOW || (errno === ESHUTDOWN && isOpen)) return EIO;
   return errno === ENOTSUP && (flags & NBD_CMD_FLAG_FAST_ZERO) === 0 ? EIO : errno;
 }
