@@ -242,6 +242,14 @@ export const bufferMutants: readonly Mutant[] = [
     tests: [LIMITS],
   },
   {
+    rule: 'acknowledged',
+    breaks: 'the disk of a standby may come back without what it had acknowledged',
+    file: 'src/drivers/colo-buffer/colo-buffer-driver.js',
+    search: "refuseReconnecting(backing.node, 'the disk of a standby');",
+    replace: '',
+    tests: ['src/drivers/refuse-reconnecting.test.js'],
+  },
+  {
     rule: 'take-over',
     breaks: 'the commit passes over what the standby wrote',
     file: COMMIT,

@@ -25,6 +25,14 @@ export const replicationMutants: readonly Mutant[] = [
   },
   {
     rule,
+    breaks: 'a copy may come back without what it had acknowledged',
+    file: 'src/drivers/replication/replication-driver.js',
+    search: "refuseReconnecting(edge.node, 'a copy of a replicated disk');",
+    replace: '',
+    tests: ['src/drivers/refuse-reconnecting.test.js'],
+  },
+  {
+    rule,
     breaks: 'overlapping writes are on their way at once',
     file: NODE,
     search: 'else if (this.#tracker.enter(mirrored))',

@@ -2,6 +2,7 @@
 
 import { READ_SHARED } from '../../block/block-edge.ts';
 import type { Driver } from '../../block/driver.ts';
+import { refuseReconnecting } from '../refuse-reconnecting.ts';
 import { ColoBufferNode } from './colo-buffer-node.ts';
 import { type ColoBufferOptions, coloBufferOptions } from './options.ts';
 import { SpillFile } from './spill-file.ts';
@@ -12,6 +13,7 @@ export const coloBufferDriver: Driver<ColoBufferOptions> = {
   options: coloBufferOptions,
   async open(options, context) {
     const backing = await context.attach('backing', options.backing, READ_SHARED);
+    refuseReconnecting(backing.node, 'the disk of a standby');
     const spill = options.spill === undefined ? null : await SpillFile.open(options.spill, options.granularity);
     return new ColoBufferNode({
       name: context.nodeName,

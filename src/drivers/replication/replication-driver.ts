@@ -5,6 +5,7 @@ import type { BlockEdge } from '../../block/block-edge.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import type { Driver } from '../../block/driver.ts';
+import { refuseReconnecting } from '../refuse-reconnecting.ts';
 import { type ReplicationOptions, replicationOptions } from './options.ts';
 import { ReplicationNode } from './replication-node.ts';
 
@@ -21,7 +22,8 @@ export const replicationDriver: Driver<ReplicationOptions> = {
     }
     for (const edge of edges) {
       requireEqualLengths(edges[0] as BlockEdge, edge);
-      refuseUnfitLink(edge.node);
+      refuseReconnecting(edge.node, 'a copy of a replicated disk');
+      refuseParallelLink(edge.node);
     }
     return new ReplicationNode({
       name: context.nodeName,
@@ -42,20 +44,12 @@ function requireEqualLengths(local: BlockEdge, other: BlockEdge): void {
   );
 }
 
-/**
- * A link that comes back by itself would hide the writes that the copy missed, or repeat one behind a later one. Of a
- * link that is several connections one may be lost before the others, and the secondary counts writes by connection.
- */
-function refuseUnfitLink(node: BlockNode): void {
-  if (node.limits.reconnects === true) {
-    throw new UsageError(
-      `Node '${node.name}' connects again by itself, which a copy of a replicated disk must not; set its reconnect-delay to 0`,
-    );
-  }
+/** Of a link that is several connections one may be lost before the others, and the secondary counts by connection. */
+function refuseParallelLink(node: BlockNode): void {
   if (node.limits.isParallel === true) {
     throw new UsageError(
       `Node '${node.name}' has several connections, of which a copy of a replicated disk must have one; set its connections to 1`,
     );
   }
-  for (const edge of node.children.values()) refuseUnfitLink(edge.node);
+  for (const edge of node.children.values()) refuseParallelLink(edge.node);
 }
