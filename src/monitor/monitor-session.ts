@@ -19,6 +19,7 @@ import {
   encodeEvent,
   encodeGreeting,
   encodeReturn,
+  encodeSyntaxError,
   idOf,
   type QmpEvent,
   type QmpRequest,
@@ -28,11 +29,13 @@ import {
 const MAX_WAITING_REQUESTS = 8;
 /** While this many bytes of answers wait for the client to read them, no further command starts. */
 const MAX_UNREAD_ANSWER_BYTES = 256 * 1024;
+/** After so long in a row a client that keeps the daemon busy makes way for the others. */
+const MAX_TURN_MS = 1;
 /** A client with this many unread bytes, which only events can make, is disconnected. */
 export const MAX_UNREAD_BYTES: number = 4 * 1024 * 1024;
 
 /** What waits its turn: a request, or bytes that were none. */
-type Waiting = { readonly message: JsonValue } | { readonly syntaxError: QmpError };
+type Waiting = { readonly message: JsonValue } | { readonly syntaxError: string };
 
 export class MonitorSession {
   readonly #socket: Socket;
@@ -43,6 +46,8 @@ export class MonitorSession {
   #negotiated = false;
   #oobEnabled = false;
   #running = false;
+  /** What is sent is held until all of this moment is. */
+  #corked = false;
   /** The client has said its last word; what it asked for is still answered. */
   #inputEnded = false;
 
@@ -57,7 +62,7 @@ export class MonitorSession {
     });
     const reader = new JsonReader({
       onValue: message => this.#accept({ message }),
-      onError: description => this.#accept({ syntaxError: new QmpError(description) }),
+      onError: description => this.#accept({ syntaxError: description }),
     });
     socket.on('data', (chunk: Buffer) => {
       reader.feed(chunk);
@@ -96,30 +101,37 @@ export class MonitorSession {
   }
 
   #runNext(): void {
-    if (this.#running || this.#socket.writableLength > MAX_UNREAD_ANSWER_BYTES) return;
-    const next = this.#waiting.shift();
-    if (next === undefined) {
-      if (this.#inputEnded) this.#socket.end();
-      return;
-    }
-    this.#running = true;
-    void this.#answer(next).finally(() => {
-      this.#running = false;
-      if (this.#waiting.length < MAX_WAITING_REQUESTS) this.#socket.resume();
-      this.#runNext();
-    });
+    if (this.#running) return;
+    void this.#runAll();
   }
 
-  async #answer(waiting: Waiting): Promise<void> {
-    if ('syntaxError' in waiting) {
-      this.#send(encodeError(waiting.syntaxError, undefined));
-      return;
+  /** Answers what waits while the client reads, and lets others have a turn in between. */
+  async #runAll(): Promise<void> {
+    const { clock } = this.#daemon;
+    let turnEndsMs = clock.nowMs() + MAX_TURN_MS;
+    this.#running = true;
+    while (this.#socket.writableLength <= MAX_UNREAD_ANSWER_BYTES) {
+      const next = this.#waiting.shift();
+      if (next === undefined) {
+        if (this.#inputEnded) this.#socket.end();
+        break;
+      }
+      if ('syntaxError' in next) this.#send(encodeSyntaxError(next.syntaxError));
+      else await this.#answer(next.message);
+      if (this.#waiting.length < MAX_WAITING_REQUESTS && this.#socket.isPaused()) this.#socket.resume();
+      if (clock.nowMs() < turnEndsMs) continue;
+      await new Promise(setImmediate);
+      turnEndsMs = clock.nowMs() + MAX_TURN_MS;
     }
+    this.#running = false;
+  }
+
+  async #answer(message: JsonValue): Promise<void> {
     let request: QmpRequest;
     try {
-      request = decodeRequest(waiting.message, this.#oobEnabled);
+      request = decodeRequest(message, this.#oobEnabled);
     } catch (error) {
-      this.#send(encodeError(error, idOf(waiting.message)));
+      this.#send(encodeError(error, idOf(message)));
       return;
     }
     await this.#execute(request);
@@ -152,10 +164,22 @@ export class MonitorSession {
 
   #send(line: string): void {
     if (this.#socket.destroyed || !this.#socket.writable) return;
+    this.#sendTogether();
     this.#socket.write(line);
     if (this.#socket.writableLength > MAX_UNREAD_BYTES) {
       this.#daemon.logger.warn({ unreadBytes: this.#socket.writableLength }, 'A monitor client does not read');
       this.#socket.destroy();
     }
+  }
+
+  /** Lets what is sent in one go leave in one write. */
+  #sendTogether(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#socket.uncork();
+    });
   }
 }

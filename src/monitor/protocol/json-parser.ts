@@ -4,12 +4,12 @@ import type { JsonToken } from './json-lexer.ts';
 import type { JsonValue } from './json-value.ts';
 import { decodeCharacter, isCharacter, showBytes } from './modified-utf8.ts';
 
-/** The tokens are no JSON value. */
-export class JsonSyntaxError extends Error {
-  override readonly name = 'JsonSyntaxError';
+/** The tokens are no JSON value. No Error: a client can send thousands a second, and a stack for each costs the most. */
+export class JsonSyntaxError {
+  readonly message: string;
 
   constructor(what: string) {
-    super(`JSON parse error, ${what}`);
+    this.message = `JSON parse error, ${what}`;
   }
 }
 

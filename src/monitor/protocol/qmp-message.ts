@@ -6,7 +6,7 @@
 
 import { messageOf } from '../../base/errors.ts';
 import type { EventName } from '../events/index.ts';
-import { encodeJson, isJsonObject, type JsonValue } from './json-value.ts';
+import { encodeExactly, encodeJson, isJsonObject, type JsonValue } from './json-value.ts';
 import { QmpError } from './qmp-error.ts';
 
 /** The version of QEMU whose monitor is spoken; programs read it from the greeting. */
@@ -30,12 +30,19 @@ export function encodeGreeting(version: QmpVersion): string {
 }
 
 export function encodeReturn(value: unknown, id: JsonValue | undefined): string {
-  return encodeLine({ return: value, id });
+  const echo = id === undefined ? '' : `,"id":${encodeExactly(id)}`;
+  return `{"return":${encodeJson(value)}${echo}}\r\n`;
 }
 
 export function encodeError(error: unknown, id: JsonValue | undefined): string {
   const errorClass = error instanceof QmpError ? error.errorClass : 'GenericError';
-  return encodeLine({ id, error: { class: errorClass, desc: messageOf(error) } });
+  const echo = id === undefined ? '' : `"id":${encodeExactly(id)},`;
+  return `{${echo}"error":${encodeJson({ class: errorClass, desc: messageOf(error) })}}\r\n`;
+}
+
+/** The answer to bytes that are no JSON, which nobody threw. */
+export function encodeSyntaxError(description: string): string {
+  return encodeLine({ error: { class: 'GenericError', desc: description } });
 }
 
 /** `wallUs` is when it happened, in microseconds since the Unix epoch. */
