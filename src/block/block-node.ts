@@ -193,6 +193,11 @@ export abstract class BlockNode implements AsyncDisposable {
     for (const listener of this.#failureListeners) listener(reason);
   }
 
+  /** A root above waits for its requests: what a driver holds back of its own accord goes now. */
+  hurry(): void {
+    for (const edge of this.children.values()) edge.node.hurry();
+  }
+
   /** Gives up what is in flight below, where a driver can: an nbd node closes its connection. */
   abandon(reason: string): void {
     for (const edge of this.children.values()) edge.node.abandon(reason);

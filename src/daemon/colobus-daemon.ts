@@ -67,7 +67,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     this.#events = new EventLimiter(clock, (event, wallUs) => {
       for (const monitor of this.#monitors) monitor.notify(event, wallUs);
     });
-    this.objects = new UserObjects(logger);
+    this.objects = new UserObjects(logger, clock);
     const findObject = (id: string): unknown => this.objects.find(id);
     this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit, findObject });
     this.exports = new BlockExports({ graph: this.graph, clock, logger, emit });

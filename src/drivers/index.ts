@@ -11,6 +11,7 @@ import { overlayDriver } from './overlay/overlay-node.ts';
 import { quorumDriver } from './quorum/quorum-driver.ts';
 import { rawDriver } from './raw/raw-node.ts';
 import { replicationDriver } from './replication/replication-driver.ts';
+import { throttleDriver } from './throttle/throttle-node.ts';
 
 export const drivers: readonly Driver[] = [
   fileDriver,
@@ -21,6 +22,7 @@ export const drivers: readonly Driver[] = [
   overlayDriver,
   replicationDriver,
   quorumDriver,
+  throttleDriver,
   coloBufferDriver,
   blkdebugDriver,
 ];

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { TemporaryFolder } from '../../test/support/temporary-folder.ts';
 import { TlsFiles } from '../../test/support/tls-files.ts';
+import { systemClock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
 import { silentLogger } from '../base/logger.ts';
+import { ThrottleGroup } from '../drivers/throttle/throttle-group.ts';
 import { OBJECT_DEFINITION, UserObjects } from './user-objects.ts';
 
 let files: TlsFiles;
@@ -22,7 +24,7 @@ async function add(objects: UserObjects, definition: object): Promise<void> {
 }
 
 test('certificates verify the peer unless told not to, and serve the end they were made for', async () => {
-  const objects = new UserObjects(silentLogger);
+  const objects = new UserObjects(silentLogger, systemClock);
   const definition = { 'qom-type': 'tls-creds-x509', dir: files.directory };
   await add(objects, { ...definition, id: 'server', endpoint: 'server' });
   await add(objects, { ...definition, id: 'lax', endpoint: 'server', 'verify-peer': false });
@@ -43,7 +45,7 @@ test('certificates verify the peer unless told not to, and serve the end they we
 });
 
 test('keys come from keys.psk in the directory', async () => {
-  const objects = new UserObjects(silentLogger);
+  const objects = new UserObjects(silentLogger, systemClock);
   const dir = join(files.keys, '..');
   await add(objects, { 'qom-type': 'tls-creds-psk', id: 'tls0', dir, endpoint: 'server' });
   const credentials = objects.tlsCredentials('tls0', 'server');
@@ -66,7 +68,7 @@ test('a secret opens the encrypted key of a certificate', async () => {
     },
   );
   await writeFile(folder.file('secret'), 'c2VzYW1l');
-  const objects = new UserObjects(silentLogger);
+  const objects = new UserObjects(silentLogger, systemClock);
   await add(objects, { 'qom-type': 'secret', id: 'wrong', data: 'open' });
   await add(objects, { 'qom-type': 'secret', id: 'right', file: folder.file('secret'), format: 'base64' });
   const definition = { 'qom-type': 'tls-creds-x509', id: 'tls0', dir, endpoint: 'server' };
@@ -78,7 +80,7 @@ test('a secret opens the encrypted key of a certificate', async () => {
 });
 
 test('an id is used once, and free again when its object is gone', async () => {
-  const objects = new UserObjects(silentLogger);
+  const objects = new UserObjects(silentLogger, systemClock);
   const definition = { 'qom-type': 'secret', id: 's', data: 'x' };
   await add(objects, definition);
   await assert.rejects(add(objects, definition), says(/duplicate property 's'/));
@@ -88,4 +90,26 @@ test('an id is used once, and free again when its object is gone', async () => {
   await add(objects, definition);
   await assert.rejects(add(objects, { ...definition, id: '1' }), says(/identifier/));
   await assert.rejects(add(objects, { 'qom-type': 'secret', id: 't' }), says(/'file' or 'data'/));
+});
+
+test('a throttle group takes its limits as one member or as properties of their own, and stays while a node is in it', async () => {
+  const objects = new UserObjects(silentLogger, systemClock);
+  const definition = { 'qom-type': 'throttle-group', id: 'g' };
+  await assert.rejects(
+    add(objects, { ...definition, limits: { 'iops-total': 5, 'iops-read': 1 } }),
+    says(/^bps\/iops\/max total values and read\/write values cannot be used at the same time$/),
+  );
+  await assert.rejects(
+    add(objects, { ...definition, 'x-iops-total': -1 }),
+    says(/^Property values cannot be negative$/),
+  );
+  // The limit in `limits` counts: with that of the property the burst would be below the rate.
+  await add(objects, { ...definition, 'x-iops-total': 100, limits: { 'iops-total': 5, 'iops-total-max': 50 } });
+  const group = objects.find('g');
+  assert.ok(group instanceof ThrottleGroup);
+  const member = group.join({ pass: () => {} });
+  assert.throws(() => objects.remove('g'), says(/^object 'g' is in use, can not be deleted$/));
+  member.leave();
+  objects.remove('g');
+  assert.throws(() => objects.remove('g'), says(/^object 'g' not found$/));
 });

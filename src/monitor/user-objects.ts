@@ -1,5 +1,6 @@
 /**
- * UserObjects: what an operator keeps under a name for servers and nodes to use: TLS credentials and secrets.
+ * UserObjects: what an operator keeps under a name for servers and nodes to use: TLS credentials,
+ * secrets and throttle groups.
  *
  * Options and their meaning are those of QEMU's object-add. A secret opens the encrypted key of a certificate.
  */
@@ -7,8 +8,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import type { Clock } from '../base/clock.ts';
 import { messageOf, UsageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { ThrottleGroup } from '../drivers/throttle/throttle-group.ts';
+import {
+  limitProperties,
+  limitsOfProperties,
+  type ThrottleLimits,
+  throttleLimits,
+} from '../drivers/throttle/throttle-limits.ts';
 import { loadPskFile } from '../nbd/tls/psk-file.ts';
 import { expectEndpoint, type TlsCredentials, type TlsEndpoint } from '../nbd/tls/tls-credentials.ts';
 import { loadX509Directory } from '../nbd/tls/x509-directory.ts';
@@ -49,7 +58,14 @@ export type SecretDefinition = {
   readonly format: 'raw' | 'base64';
 };
 
-export type ObjectDefinition = X509Definition | PskDefinition | SecretDefinition;
+export type ThrottleGroupDefinition = {
+  readonly 'qom-type': 'throttle-group';
+  readonly id: string;
+  /** Counts more than a property of its own, such as `x-iops-total`, of the same limit. */
+  readonly limits?: ThrottleLimits | undefined;
+};
+
+export type ObjectDefinition = X509Definition | PskDefinition | SecretDefinition | ThrottleGroupDefinition;
 
 const id = z.string().describe('name of the object: a letter, then letters, digits, `.`, `_` and `-`');
 const endpoint = z.enum(['client', 'server']).default('client').describe('which end of connections it is for');
@@ -78,18 +94,27 @@ export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUni
     file: z.string().optional().describe('a file that holds it'),
     format: z.enum(['raw', 'base64']).default('raw').describe('how it is written'),
   }),
+  z.strictObject({
+    'qom-type': z.literal('throttle-group'),
+    id,
+    limits: throttleLimits.optional(),
+    ...limitProperties,
+  }),
 ]);
 
 type UserObject =
   | { readonly kind: 'tls-credentials'; readonly credentials: TlsCredentials }
-  | { readonly kind: 'secret'; readonly secret: string };
+  | { readonly kind: 'secret'; readonly secret: string }
+  | { readonly kind: 'throttle-group'; readonly group: ThrottleGroup };
 
 export class UserObjects {
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #objects = new Map<string, UserObject>();
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
+    this.#clock = clock;
   }
 
   /** Adds an object. Throws UsageError, having changed nothing, where the id is taken or its files cannot be used. */
@@ -103,15 +128,32 @@ export class UserObjects {
     this.#objects.set(id, object);
   }
 
-  /** What uses the object keeps what it got. Throws UsageError where there is none. */
+  /**
+   * What uses credentials or a secret keeps what it got. Throws UsageError where there is no such object, or it is a
+   * throttle group that nodes are in.
+   */
   remove(id: string): void {
-    if (!this.#objects.delete(id)) throw new UsageError(`object '${id}' not found`);
+    const object = this.#objects.get(id);
+    if (object === undefined) throw new UsageError(`object '${id}' not found`);
+    if (object.kind === 'throttle-group' && object.group.isInUse) {
+      throw new UsageError(`object '${id}' is in use, can not be deleted`);
+    }
+    this.#objects.delete(id);
   }
 
-  /** For drivers, which know their kind: the TLS credentials or the secret called `id`, or undefined. */
+  /** For drivers, which know their kind: the TLS credentials, secret or throttle group called `id`, or undefined. */
   find(id: string): unknown {
     const object = this.#objects.get(id);
-    return object?.kind === 'tls-credentials' ? object.credentials : object?.secret;
+    switch (object?.kind) {
+      case 'tls-credentials':
+        return object.credentials;
+      case 'secret':
+        return object.secret;
+      case 'throttle-group':
+        return object.group;
+      default:
+        return undefined;
+    }
   }
 
   /** Throws UsageError in QEMU's words where `id` is not that of TLS credentials for this end of connections. */
@@ -127,6 +169,10 @@ export class UserObjects {
     switch (definition['qom-type']) {
       case 'secret':
         return { kind: 'secret', secret: await readSecret(definition) };
+      case 'throttle-group': {
+        const limits = { ...limitsOfProperties(definition), ...definition.limits };
+        return { kind: 'throttle-group', group: new ThrottleGroup(definition.id, limits, this.#clock) };
+      }
       case 'tls-creds-psk': {
         const { dir, username } = definition;
         const options = { endpoint: definition.endpoint, logger: this.#logger };
@@ -150,7 +196,8 @@ export class UserObjects {
   }
 
   #checkFree(id: string): void {
-    if (this.#objects.has(id)) throw new UsageError(`attempt to add duplicate property '${id}' to object`);
+    if (this.#objects.has(id))
+      throw new UsageError(`attempt to add duplicate property '${id}' to object (type 'container')`);
   }
 }
 

@@ -6,6 +6,7 @@ import { BlockGraph } from '../../src/block/block-graph.ts';
 import { ConsistencyGroup } from '../../src/block/consistency-group.ts';
 import type { NodeDefinition } from '../../src/block/driver.ts';
 import { drivers } from '../../src/drivers/index.ts';
+import { ThrottleGroup } from '../../src/drivers/throttle/throttle-group.ts';
 import { type FolderPlace, TemporaryFolder } from '../support/temporary-folder.ts';
 import { nbdSubject } from './nbd-subject.ts';
 import type { Subject } from './subject.ts';
@@ -41,14 +42,15 @@ function graphSubject(
         await truncate(folder.file(file), bytes);
         return folder.file(file);
       });
-      const graph = new BlockGraph({ drivers, clock });
+      const throttle = new ThrottleGroup('limits', { 'iops-total': 2000, 'iops-size': 65_536 }, clock);
+      const graph = new BlockGraph({ drivers, clock, findObject: id => (id === throttle.id ? throttle : undefined) });
       const node = await graph.add({ ...definition, 'node-name': 'disk', 'read-only': readOnly });
       const replicates = (traits.replicates ?? false) && !readOnly;
-      const group = replicates ? ConsistencyGroup.start([node], clock, () => {}) : null;
+      const replication = replicates ? ConsistencyGroup.start([node], clock, () => {}) : null;
       return {
         node,
         async [Symbol.asyncDispose]() {
-          group?.stop(null);
+          replication?.stop(null);
           await graph[Symbol.asyncDispose]();
           await folder[Symbol.asyncDispose]();
         },
@@ -123,5 +125,10 @@ export const subjects: readonly Subject[] = [
   graphSubject('quorum, first in first out', async size =>
     quorumOf(2, size, { 'vote-threshold': 1, 'read-pattern': 'fifo' }),
   ),
+  graphSubject('throttle', async size => ({
+    driver: 'throttle',
+    'throttle-group': 'limits',
+    file: { driver: 'memory', size },
+  })),
   nbdSubject,
 ];

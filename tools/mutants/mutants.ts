@@ -8,6 +8,7 @@ import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
 import { quorumMutants } from './quorum-mutants.ts';
 import { replicationMutants } from './replication-mutants.ts';
+import { throttleMutants } from './throttle-mutants.ts';
 
 export const mutants: readonly Mutant[] = [
   ...blockMutants,
@@ -17,4 +18,5 @@ export const mutants: readonly Mutant[] = [
   ...nbdMutants,
   ...copyMutants,
   ...quorumMutants,
+  ...throttleMutants,
 ];
