@@ -94,6 +94,7 @@ function isBoolean(value: string): boolean {
   return value === 'true' || value === 'false';
 }
 
+/** QEMU's numbers are integers, whose schema says `number` of a text. */
 function typeName(expected: string): string {
   return { record: 'object', int: 'integer', number: 'integer' }[expected] ?? expected;
 }
