@@ -34,8 +34,8 @@ export function storageDaemonCommand(): Command {
     )
     .option(
       '--object <definition>',
-      'keep TLS credentials or a secret: tls-creds-x509,id=I,dir=D,endpoint=server[,verify-peer=off], ' +
-        'tls-creds-psk,id=I,dir=D,endpoint=server, or secret,id=I,file=F',
+      'keep TLS credentials, a secret or limits: tls-creds-x509,id=I,dir=D,endpoint=server[,verify-peer=off], ' +
+        'tls-creds-psk,id=I,dir=D,endpoint=server, secret,id=I,file=F, or throttle-group,id=I,x-iops-total=N,…',
       gather('object'),
     )
     .option('--blockdev <definition>', 'open a node: driver=D,node-name=N,… or JSON', gather('blockdev'))

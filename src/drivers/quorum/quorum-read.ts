@@ -141,8 +141,8 @@ export class QuorumRead implements RequestOwner, ByteRange {
   #finish(errno: number): void {
     const request = this.#request as BlockRequest;
     this.#request = null;
-    for (const slab of this.#slabs) slab.release();
-    this.#slabs.length = 0;
+    // Popped: an array whose length is set to 0 allocates anew for the next request.
+    while (this.#slabs.length > 0) this.#slabs.pop()?.release();
     this.#told = 0;
     const wasLocked = this.#isLocked;
     this.#isLocked = false;

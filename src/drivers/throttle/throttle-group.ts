@@ -7,7 +7,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import { type LanePlace, type LaneUser, ThrottleLane } from './throttle-lane.ts';
-import { type ThrottleLimits, throttleConfig } from './throttle-limits.ts';
+import { type CompleteLimits, completeLimits, type ThrottleLimits, throttleConfig } from './throttle-limits.ts';
 import { ThrottleMeter } from './throttle-meter.ts';
 
 export class ThrottleGroup {
@@ -15,12 +15,14 @@ export class ThrottleGroup {
   readonly #clock: Clock;
   readonly #reads: ThrottleLane;
   readonly #writes: ThrottleLane;
+  #limits: CompleteLimits;
   #members = 0;
 
   /** Throws UsageError in QEMU's words where the limits do not fit together. */
   constructor(id: string, limits: ThrottleLimits, clock: Clock) {
     this.id = id;
     this.#clock = clock;
+    this.#limits = completeLimits(limits);
     const meter = new ThrottleMeter(throttleConfig(limits), clock);
     this.#reads = new ThrottleLane('read', meter, clock);
     this.#writes = new ThrottleLane('write', meter, clock);
@@ -37,9 +39,15 @@ export class ThrottleGroup {
     });
   }
 
-  /** Changes the limits. Throws UsageError, having changed nothing, where they do not fit together. */
-  setLimits(limits: ThrottleLimits): void {
-    const meter = new ThrottleMeter(throttleConfig(limits), this.#clock);
+  get limits(): CompleteLimits {
+    return this.#limits;
+  }
+
+  /** Changes the limits that are given. Throws UsageError, having changed nothing, where they do not fit together. */
+  changeLimits(limits: ThrottleLimits): void {
+    const changed = completeLimits({ ...this.#limits, ...limits });
+    const meter = new ThrottleMeter(throttleConfig(changed), this.#clock);
+    this.#limits = changed;
     this.#reads.setMeter(meter);
     this.#writes.setMeter(meter);
   }

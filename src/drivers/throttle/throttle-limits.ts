@@ -14,6 +14,8 @@ export type LimitName = RateName | `${RateName}-max` | `${RateName}-max-length` 
 /** By name; what is left out is 0, and 1 for the length of a burst. */
 export type ThrottleLimits = { readonly [name in LimitName]?: number | undefined };
 
+export type CompleteLimits = Readonly<Record<LimitName, number>>;
+
 /** What the limits come to. */
 export type ThrottleConfig = {
   readonly rates: Readonly<Record<RateName, Rate>>;
@@ -33,6 +35,12 @@ export const throttleLimits: z.ZodType<ThrottleLimits> = z.strictObject(fieldsOf
 
 /** The same as properties of their own, `x-iops-total` and so on, as they are given on a command line. */
 export const limitProperties: Readonly<Record<string, z.ZodOptional<z.ZodInt>>> = fieldsOf('x-');
+
+/** `limits`, with those that were left out. */
+export function completeLimits(limits: ThrottleLimits): CompleteLimits {
+  const complete = LIMIT_NAMES.map(name => [name, limits[name] ?? (name.endsWith('-length') ? 1 : 0)]);
+  return Object.fromEntries(complete) as CompleteLimits;
+}
 
 /** The limits among the properties of an object. Throws UsageError in QEMU's words. */
 export function limitsOfProperties(properties: Readonly<Record<string, unknown>>): ThrottleLimits {

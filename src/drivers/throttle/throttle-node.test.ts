@@ -150,7 +150,7 @@ test('a group without limits, and one whose limits are taken away, passes everyt
   using client = new DiskClient(await fixture.addNode('t', 'g'));
   const writes = Array.from({ length: 5 }, () => client.write(0, Buffer.alloc(512)));
   assert.equal(client.backend.inFlight, 4);
-  group.setLimits({});
+  group.changeLimits({ 'iops-total': 0 });
   await Promise.all(writes);
   await client.read(0, 512);
 });

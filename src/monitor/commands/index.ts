@@ -29,6 +29,8 @@ import { nbdServerStart } from './nbd-server-start.ts';
 import { nbdServerStop } from './nbd-server-stop.ts';
 import { objectAdd } from './object-add.ts';
 import { objectDel } from './object-del.ts';
+import { qomGet } from './qom-get.ts';
+import { qomSet } from './qom-set.ts';
 import { queryBlockExports } from './query-block-exports.ts';
 import { queryBlockJobs } from './query-block-jobs.ts';
 import { makeQueryCommands } from './query-commands.ts';
@@ -66,6 +68,8 @@ const WORKING: readonly Command[] = [
   nbdServerStop,
   blockExportAdd,
   blockExportDel,
+  qomGet,
+  qomSet,
   queryBlockExports,
   queryJobs,
   jobPause,

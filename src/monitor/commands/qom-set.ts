@@ -1,0 +1,20 @@
+/** qom-set: changes a property of a user object. */
+
+import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import { type Command, defineCommand } from '../command.ts';
+import { writeProperty } from '../object-properties.ts';
+
+export const qomSet: Command = defineCommand({
+  name: 'qom-set',
+  summary: 'Changes the `limits` of a throttle-group; those that are left out stay as they are',
+  arguments: z.strictObject({
+    path: z.string().describe('The id of the object, also behind `/objects/`'),
+    property: z.string(),
+    value: z.unknown(),
+  }),
+  run: ({ path, property, value }, daemon) => {
+    if (value === undefined) throw new UsageError("Parameter 'value' is missing");
+    writeProperty(daemon.objects, path, property, value);
+  },
+});
