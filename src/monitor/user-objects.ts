@@ -97,7 +97,7 @@ export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUni
   z.strictObject({
     'qom-type': z.literal('throttle-group'),
     id,
-    limits: throttleLimits.optional(),
+    limits: throttleLimits.optional().describe('what nodes of the group may do together'),
     ...limitProperties,
   }),
 ]);

@@ -22,14 +22,14 @@ export const quorumOptions: z.ZodType<QuorumOptions> = z.strictObject({
   children: z
     .array(nodeReference)
     .max(MAX_CHILDREN, `a quorum has at most ${MAX_CHILDREN} children`)
-    .describe('The copies of the disk, all of one size'),
-  'vote-threshold': z.int().describe('How many children must agree on what is read and have stored what is written'),
+    .describe('the copies of the disk, all of one size'),
+  'vote-threshold': z.int().describe('how many children must agree on what is read and have stored what is written'),
   'read-pattern': z
     .enum(['quorum', 'fifo'])
     .default('quorum')
-    .describe('Compare what all children say, or take the answer of the first that has one'),
-  blkverify: z.boolean().default(false).describe('Two children that must never differ'),
-  'rewrite-corrupted': z.boolean().default(false).describe('Write what was agreed on to children that said otherwise'),
+    .describe('compare what all children say, or take the answer of the first that has one'),
+  blkverify: z.boolean().default(false).describe('two children that must never differ'),
+  'rewrite-corrupted': z.boolean().default(false).describe('write what was agreed on to children that said otherwise'),
 });
 
 /** Throws UsageError in QEMU's words where the options do not fit together. */

@@ -10,6 +10,6 @@ export type ThrottleOptions = {
 };
 
 export const throttleOptions: z.ZodType<ThrottleOptions> = z.strictObject({
-  'throttle-group': z.string().describe('Id of the throttle-group object whose limits count'),
-  file: nodeReference.describe('The node that requests are passed on to'),
+  'throttle-group': z.string().describe('id of the throttle-group object whose limits count'),
+  file: nodeReference.describe('the node that requests are passed on to'),
 });

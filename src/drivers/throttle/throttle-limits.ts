@@ -6,6 +6,14 @@ import type { Rate } from './leaky-bucket.ts';
 
 /** In QEMU's order, in which faults are looked for. */
 const RATE_NAMES = ['bps-total', 'bps-read', 'bps-write', 'iops-total', 'iops-read', 'iops-write'] as const;
+const COUNTED: Readonly<Record<RateName, string>> = {
+  'bps-total': 'bytes',
+  'bps-read': 'bytes read',
+  'bps-write': 'bytes written',
+  'iops-total': 'requests',
+  'iops-read': 'reads',
+  'iops-write': 'writes',
+};
 const MAX_RATE = 1e15;
 const MAX_BURST_LENGTH_S = 2 ** 32 - 1;
 
@@ -29,7 +37,14 @@ const LIMIT_NAMES: readonly LimitName[] = [
 ];
 
 const fieldsOf = (prefix: string): Record<string, z.ZodOptional<z.ZodInt>> =>
-  Object.fromEntries(LIMIT_NAMES.map(name => [`${prefix}${name}`, z.int().optional()]));
+  Object.fromEntries(LIMIT_NAMES.map(name => [`${prefix}${name}`, z.int().optional().describe(explain(name))]));
+
+function explain(name: LimitName): string {
+  if (name === 'iops-size') return 'a request of more bytes counts as several; 0 for never';
+  const what = COUNTED[name.split('-').slice(0, 2).join('-') as RateName];
+  if (name.endsWith('-max-length')) return `seconds that a burst of ${what} may last`;
+  return `${what} a second${name.endsWith('-max') ? ' during a burst' : ''}; 0 for no limit`;
+}
 
 export const throttleLimits: z.ZodType<ThrottleLimits> = z.strictObject(fieldsOf(''));
 

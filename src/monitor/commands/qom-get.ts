@@ -8,9 +8,9 @@ export const qomGet: Command = defineCommand({
   name: 'qom-get',
   summary: 'A property of a throttle-group, such as `limits`',
   arguments: z.strictObject({
-    path: z.string().describe('The id of the object, also behind `/objects/`'),
-    property: z.string(),
+    path: z.string().describe('id of the object, also behind `/objects/`'),
+    property: z.string().describe('name of the property'),
   }),
-  returns: z.unknown(),
+  returns: z.unknown().describe('the value of the property'),
   run: ({ path, property }, daemon) => readProperty(daemon.objects, path, property),
 });
