@@ -69,6 +69,14 @@ export class BlockGraph implements AsyncDisposable {
     return node;
   }
 
+  /** Throws UsageError in QEMU's words where no node can be called `name`. */
+  checkName(name: string): void {
+    if (!NODE_NAME.test(name)) throw new UsageError(`Invalid node-name: '${name}'`);
+    if (this.#entries.has(name) || this.#opening.has(name)) {
+      throw new UsageError(`Duplicate nodes with node-name='${name}'`);
+    }
+  }
+
   /** Opens a node with a name of its own. Throws, having changed nothing, where the definition cannot be. */
   async add(definition: NodeDefinition): Promise<BlockNode> {
     this.#check(definition, []);
@@ -278,10 +286,7 @@ export class BlockGraph implements AsyncDisposable {
 
   #claimName(wanted: string | undefined): string {
     const name = wanted ?? `#block${(++this.#lastImplicit).toString().padStart(3, '0')}`;
-    if (wanted !== undefined && !NODE_NAME.test(wanted)) throw new UsageError(`Invalid node-name: '${wanted}'`);
-    if (this.#entries.has(name) || this.#opening.has(name)) {
-      throw new UsageError(`Duplicate nodes with node-name='${name}'`);
-    }
+    if (wanted !== undefined) this.checkName(wanted);
     this.#opening.add(name);
     return name;
   }

@@ -17,6 +17,7 @@ export function startCommitJob(jobs: JobList, node: BlockNode, options: { readon
   return jobs.start({
     id: options.id ?? `commit-${node.name}`,
     type: 'commit',
+    node,
     work: new BufferCommitWork(node),
     autoDismiss: 'success',
     finishAtEnd: true,

@@ -2,16 +2,21 @@
 
 import type { Clock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
+import type { BlockNode } from '../block/block-node.ts';
 import { Job, type JobInfo, type JobOptions } from './job.ts';
 import type { JobEvent, JobEventSink } from './job-event.ts';
 
 const MAX_JOBS = 256;
 
 /** A job as it is asked for; the list gives it the rest. */
-export type NewJob = Omit<JobOptions, 'clock' | 'emit'>;
+export type NewJob = Omit<JobOptions, 'clock' | 'emit'> & {
+  /** The node whose content it works on. */
+  readonly node: BlockNode;
+};
 
 export class JobList {
   readonly #jobs = new Map<string, Job>();
+  readonly #nodes = new Map<Job, BlockNode>();
   readonly #clock: Clock;
   readonly #emit: JobEventSink;
 
@@ -35,6 +40,12 @@ export class JobList {
     return job;
   }
 
+  /** The job that has not ended and works on `node`. */
+  workingOn(node: BlockNode): Job | undefined {
+    for (const [job, worked] of this.#nodes) if (worked === node) return job;
+    return undefined;
+  }
+
   /** Throws UsageError where a job cannot be called `id`: ask before doing what cannot be undone. */
   checkId(id: string): void {
     if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) throw new UsageError(`Invalid job ID '${id}'`);
@@ -47,6 +58,8 @@ export class JobList {
     this.checkId(wanted.id);
     const job = new Job({ ...wanted, clock: this.#clock, emit: event => this.#tell(event) });
     this.#jobs.set(job.id, job);
+    this.#nodes.set(job, wanted.node);
+    void job.ended.then(() => this.#nodes.delete(job));
     job.start();
     return job;
   }

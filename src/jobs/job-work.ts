@@ -8,8 +8,10 @@ import type { RateLimit } from './rate-limit.ts';
 export type Ending = 'complete' | 'cancel';
 
 export interface JobWork {
-  /** Done before `run`, while the job counts as paused: whoever starts the job waits for it. Throws why it cannot be. */
-  prepare?(): Promise<void>;
+  /** Done before `run`: whoever starts the job waits for it. Throws why it cannot be. */
+  prepare?(control: JobControl): Promise<void>;
+  /** The job counts as paused meanwhile. */
+  readonly pausesToPrepare?: boolean;
   /** Does the work; resolves when it is done and no request of it is in flight. Throws why it could not be done. */
   run(control: JobControl): Promise<void>;
   /** After `run`, when the job is finalized: lets the work take effect. Throws where it cannot; it has no effect then. */

@@ -4,6 +4,7 @@ import { type Deferred, deferred } from '../base/deadline.ts';
 import { EIO, ENOSPC } from '../base/errno.ts';
 import { ColobusError } from '../base/errors.ts';
 import { SimulatedClock } from '../sim/simulated-clock.ts';
+import { SimulatedDisk } from '../sim/simulated-disk.ts';
 import type { OnError } from './error-policy.ts';
 import { Job, type JobOptions } from './job.ts';
 import type { JobEvent } from './job-event.ts';
@@ -209,7 +210,7 @@ test('preparation counts as a pause, and its failure ends the job', async () => 
   for (const fails of [false, true]) {
     const prepared = deferred<void>();
     const work = new SteppedWork();
-    const { job, told } = startJob(Object.assign(work, { prepare: () => prepared.promise }));
+    const { job, told } = startJob(Object.assign(work, { pausesToPrepare: true, prepare: () => prepared.promise }));
     assert.deepEqual(told, ['created', 'running', 'paused']);
     job.pause();
     job.resume();
@@ -266,21 +267,30 @@ test("a verb that the status forbids is refused in QEMU's words", async () => {
 
 test('a job with a negative speed is created and gone at once', () => {
   const told: string[] = [];
+  const node = new SimulatedDisk('disk', Buffer.alloc(0));
   const jobs = new JobList(new SimulatedClock(), event => {
     if (event.name === 'JOB_STATUS_CHANGE') told.push(event.data.status);
   });
-  const wanted = { id: 'j', type: 'test', work: new SteppedWork(), speed: -1 };
+  const wanted = { id: 'j', type: 'test', node, work: new SteppedWork(), speed: -1 };
   assert.throws(() => jobs.start(wanted), /Parameter 'speed' expects a non-negative value/);
   assert.deepEqual(told, ['created', 'null']);
   assert.deepEqual(jobs.infos(), []);
 });
 
 test('at the end of the daemon what must be finished is, paused or not, and the rest is cancelled', async () => {
+  const node = new SimulatedDisk('disk', Buffer.alloc(0));
   const jobs = new JobList(new SimulatedClock());
   const commit = new SteppedWork(true);
   const mirror = new SteppedWork(true);
-  const paused = jobs.start({ id: 'commit', type: 'commit', work: commit, finishAtEnd: true, autoFinalize: false });
-  jobs.start({ id: 'mirror', type: 'mirror', work: mirror });
+  const paused = jobs.start({
+    id: 'commit',
+    type: 'commit',
+    node,
+    work: commit,
+    finishAtEnd: true,
+    autoFinalize: false,
+  });
+  jobs.start({ id: 'mirror', type: 'mirror', node, work: mirror });
   await settled();
   paused.pause();
   await settled();

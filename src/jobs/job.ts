@@ -259,14 +259,14 @@ export class Job implements JobControl {
   // --- its life ---------------------------------------------------------------------------------------------------
 
   async #prepare(): Promise<void> {
-    if (this.#work.prepare === undefined) return;
+    const pauses = this.#work.pausesToPrepare ?? false;
     this.#isPreparing = true;
-    this.#setStatus('paused');
+    if (pauses) this.#setStatus('paused');
     try {
-      await this.#work.prepare();
+      await this.#work.prepare?.(this);
     } finally {
       this.#isPreparing = false;
-      this.#setStatus('running');
+      if (pauses) this.#setStatus('running');
     }
   }
 

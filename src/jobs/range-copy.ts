@@ -49,8 +49,8 @@ export class RangeCopy implements RequestOwner {
   error: SideError | null = null;
   /** What failed, where something did. */
   failedOperation: 'read' | 'write' = 'read';
-  /** For its owner. */
-  tag = 0;
+  /** What is known of the range. */
+  content: RangeContent = 'data';
   readonly #sides: CopySides;
   readonly #owner: RangeCopyOwner;
   /** Memory for what is read, from the first read on. */
@@ -68,6 +68,7 @@ export class RangeCopy implements RequestOwner {
     const { source, target } = this.#sides;
     this.offset = offset;
     this.length = length;
+    this.content = content;
     this.dataBytes = 0;
     this.error = null;
     this.#written = 0;

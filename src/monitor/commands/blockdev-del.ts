@@ -1,6 +1,7 @@
 /** blockdev-del: closes a node that nobody uses. */
 
 import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
 import { type Command, defineCommand } from '../command.ts';
 
 export const blockdevDel: Command = defineCommand({
@@ -10,7 +11,13 @@ export const blockdevDel: Command = defineCommand({
   errors: ['`Node NODE is in use`, with who uses it', "`Failed to find node with node-name='NODE'`"],
   run: async ({ 'node-name': name }, daemon) => {
     const node = daemon.graph.find(name);
-    if (node !== undefined) daemon.replication.refuseRemoval(node);
+    if (node !== undefined) {
+      daemon.replication.refuseRemoval(node);
+      const job = daemon.jobs.workingOn(node);
+      if (job !== undefined) {
+        throw new UsageError(`Node '${name}' is busy: block device is in use by block job: ${job.type}`);
+      }
+    }
     await daemon.graph.remove(name);
   },
 });

@@ -17,7 +17,9 @@ import { blockJobResume } from './block-job-resume.ts';
 import { blockJobSetSpeed } from './block-job-set-speed.ts';
 import { blockResize } from './block-resize.ts';
 import { blockdevAdd } from './blockdev-add.ts';
+import { blockdevBackup } from './blockdev-backup.ts';
 import { blockdevDel } from './blockdev-del.ts';
+import { blockdevMirror } from './blockdev-mirror.ts';
 import { blockdevReopen } from './blockdev-reopen.ts';
 import { jobCancel } from './job-cancel.ts';
 import { jobComplete } from './job-complete.ts';
@@ -71,6 +73,8 @@ const WORKING: readonly Command[] = [
   qomGet,
   qomSet,
   queryBlockExports,
+  blockdevMirror,
+  blockdevBackup,
   queryJobs,
   jobPause,
   jobResume,

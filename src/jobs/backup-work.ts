@@ -1,0 +1,181 @@
+/**
+ * BackupWork: copies a node as it is when the job starts, while it is written to.
+ *
+ * Before a write changes what has not been copied yet, it waits until that is copied. Nothing is kept in memory but
+ * what is on its way. A write never fails for the sake of a backup: where what it would overwrite cannot be copied, or
+ * not in time, the write goes on, and the backup ends with the error. (QEMU 7.2 fails the write.)
+ */
+
+import type { Clock } from '../base/clock.ts';
+import { deferred } from '../base/deadline.ts';
+import { ETIMEDOUT } from '../base/errno.ts';
+import { errnoText } from '../base/errno-text.ts';
+import { ColobusError } from '../base/errors.ts';
+import type { BeforeWriteNotifier } from '../block/before-write-notifier.ts';
+import type { BlockNode } from '../block/block-node.ts';
+import type { BlockRequest } from '../block/block-request.ts';
+import { DirtyBitmap } from '../block/dirty-bitmap.ts';
+import { whileDrained } from '../block/drain.ts';
+import { CopyRoots, copyError } from './copy-roots.ts';
+import type { CopyWaiter, ServiceEnd } from './copy-services.ts';
+import { DirtyCopier } from './dirty-copier.ts';
+import type { OnError } from './error-policy.ts';
+import { addInitialRanges, type SyncMode } from './initial-ranges.ts';
+import type { JobControl, JobWork } from './job-work.ts';
+import type { RangeCopy } from './range-copy.ts';
+
+export type BackupOptions = {
+  readonly clock: Clock;
+  /** For people: `job 'b'`. */
+  readonly holder: string;
+  readonly source: BlockNode;
+  /** Of the same size. */
+  readonly target: BlockNode;
+  /** With `none` only what is about to be overwritten is copied, until the job is cancelled. */
+  readonly sync: SyncMode;
+  readonly onSourceError: OnError;
+  readonly onTargetError: OnError;
+};
+
+const CLUSTER_BYTES = 64 * 1024;
+const REQUESTS = 8;
+const RETRY_MS = 100;
+
+export class BackupWork implements JobWork, BeforeWriteNotifier {
+  readonly pausesToPrepare = true;
+  readonly #options: BackupOptions;
+  readonly #roots: CopyRoots;
+  readonly #todo: DirtyBitmap;
+  readonly #idleWrites: HeldWrite[] = [];
+  #copier: DirtyCopier | null = null;
+  #control: JobControl | null = null;
+  #woken = deferred<void>();
+  #failure: Error | null = null;
+
+  /** Throws UsageError where the nodes cannot be used so. */
+  constructor(options: BackupOptions) {
+    this.#options = options;
+    this.#todo = new DirtyBitmap(options.source.lengthBytes, CLUSTER_BYTES);
+    this.#roots = new CopyRoots(options.holder, options.source, options.target);
+    try {
+      this.#roots.sides(CLUSTER_BYTES);
+    } catch (error) {
+      this.#roots.detach();
+      throw error;
+    }
+  }
+
+  async prepare(control: JobControl): Promise<void> {
+    const { source, sync } = this.#options;
+    this.#control = control;
+    this.#copier = new DirtyCopier({
+      sides: this.#roots.sides(CLUSTER_BYTES),
+      todo: this.#todo,
+      requests: REQUESTS,
+      control,
+      services: 'dirty',
+      onSweepError: copy => this.#sweepFailed(copy),
+    });
+    await whileDrained(source, control.clock, () => {
+      addInitialRanges(this.#todo, source, sync === 'none' ? 'full' : sync);
+      source.addBeforeWriteNotifier(this);
+    });
+    this.#copier.report();
+  }
+
+  async run(control: JobControl): Promise<void> {
+    do {
+      const woken = this.#woken.promise;
+      await control.pausePoint();
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#options.sync === 'none') await woken;
+      else await this.#copier?.sweep({ yields: true });
+    } while (!this.#todo.isEmpty || control.mustYield || this.#options.sync === 'none');
+    // What is on its way for a write is part of the copy, too.
+    await this.#roots.source.idle();
+    if (this.#failure !== null) throw this.#failure;
+    await this.#roots.flushTarget();
+  }
+
+  async close(): Promise<void> {
+    this.#options.source.removeBeforeWriteNotifier(this);
+    this.#copier?.releaseWaiters();
+    await this.#roots.close(this.#options.clock);
+  }
+
+  wake(): void {
+    this.#copier?.wake();
+    this.#woken.resolve();
+    this.#woken = deferred();
+  }
+
+  // --- writes of the source's users -------------------------------------------------------------------------------
+
+  beforeWrite(request: BlockRequest): boolean {
+    const copier = this.#copier;
+    if (copier === null || this.#failure !== null || copier.isCopied(request.offset, request.length)) return true;
+    const write = this.#idleWrites.pop() ?? new HeldWrite(this);
+    write.begin(request);
+    copier.copyNow(write);
+    return false;
+  }
+
+  /** A write goes on: what it overwrites is copied, or the backup is given up. */
+  writeEnded(write: HeldWrite, end: ServiceEnd, failed: RangeCopy | null): void {
+    const { request } = write;
+    if (failed !== null && failed.error !== null) {
+      this.#control?.failed(failed.failedOperation, failed.error.errno, 'report');
+      this.#giveUp(copyError(failed.error));
+    } else if (end === 'late') {
+      this.#control?.failed('write', ETIMEDOUT, 'report');
+      const { name } = this.#options.target;
+      this.#giveUp(new ColobusError(`${errnoText(ETIMEDOUT)}: a write waited too long for node '${name}'`));
+    }
+    this.#idleWrites.push(write);
+    this.#options.source.proceed(request);
+  }
+
+  #giveUp(error: Error): void {
+    this.#failure ??= error;
+    this.#copier?.fail(error);
+    this.#copier?.releaseWaiters();
+    this.wake();
+  }
+
+  #sweepFailed(copy: RangeCopy): Error | null {
+    const { error, failedOperation } = copy;
+    if (error === null || this.#control === null) return null;
+    const { onSourceError, onTargetError } = this.#options;
+    const policy = failedOperation === 'read' ? onSourceError : onTargetError;
+    const action = this.#control.failed(failedOperation, error.errno, policy);
+    if (action === 'ignore') this.#copier?.retryAfter(RETRY_MS);
+    return action === 'report' ? copyError(error) : null;
+  }
+}
+
+/** A write that waits until what it overwrites is copied. */
+class HeldWrite implements CopyWaiter {
+  offset = 0;
+  length = 0;
+  #request: BlockRequest | null = null;
+  readonly #work: BackupWork;
+
+  constructor(work: BackupWork) {
+    this.#work = work;
+  }
+
+  get request(): BlockRequest {
+    if (this.#request === null) throw new ColobusError('No write waits');
+    return this.#request;
+  }
+
+  begin(request: BlockRequest): void {
+    this.#request = request;
+    this.offset = request.offset;
+    this.length = request.length;
+  }
+
+  serviceEnded(end: ServiceEnd, failed: RangeCopy | null): void {
+    this.#work.writeEnded(this, end, failed);
+  }
+}

@@ -1,0 +1,64 @@
+/** blockdev-backup: copies a node as it is now, while it is written to. */
+
+import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
+import { BackupWork } from '../../jobs/backup-work.ts';
+import type { SyncMode } from '../../jobs/initial-ranges.ts';
+import { type Command, defineCommand } from '../command.ts';
+import { jobArguments, newJobFrom, onError } from '../job-arguments.ts';
+import { findJobNode, requireSteadySource, requireTarget } from '../job-nodes.ts';
+import { startJob } from '../start-job.ts';
+
+const SYNC_MODES = ['top', 'full', 'none', 'incremental', 'bitmap'] as const;
+
+export const blockdevBackup: Command = defineCommand({
+  name: 'blockdev-backup',
+  summary:
+    'Starts a job that copies a node as it is when the command returns; writes wait until what they overwrite is ' +
+    'copied, and go on where it cannot be, which ends the job',
+  arguments: z.strictObject({
+    ...jobArguments,
+    device: z.string(),
+    target: z.string(),
+    sync: z.enum(SYNC_MODES),
+    /** Nothing here compresses. */
+    compress: z.boolean().optional(),
+    'on-source-error': onError,
+    'on-target-error': onError,
+  }),
+  run: async (args, daemon) => {
+    const { graph, jobs, clock } = daemon;
+    const source = findJobNode(graph, args.device);
+    const target = findJobNode(graph, args.target);
+    const sync = checkedSync(args.sync);
+    if (source === target) throw new UsageError('Source and target cannot be the same');
+    if (source.lengthBytes !== target.lengthBytes) {
+      throw new UsageError('Source and target image have different sizes');
+    }
+    if (args.compress === true) throw new UsageError('Compression is not supported for this drive ');
+    requireSteadySource(source);
+    requireTarget(target);
+    const job = { ...newJobFrom(args, graph), type: 'backup', node: source };
+    await startJob(
+      jobs,
+      job,
+      () =>
+        new BackupWork({
+          clock,
+          holder: `job '${job.id}'`,
+          source,
+          target,
+          sync,
+          onSourceError: args['on-source-error'],
+          onTargetError: args['on-target-error'],
+        }),
+    );
+  },
+});
+
+function checkedSync(sync: (typeof SYNC_MODES)[number]): SyncMode {
+  if (sync === 'incremental' || sync === 'bitmap') {
+    throw new UsageError(`must provide a valid bitmap name for '${sync}' sync mode`);
+  }
+  return sync;
+}
