@@ -1,7 +1,11 @@
 /** All commands of the monitor, in the order of the documentation. `qmp_capabilities` is each session's own. */
 
 import type { Command } from '../command.ts';
+
 import { makeNegotiation } from '../negotiation.ts';
+
+import { blockCommit } from './block-commit.ts';
+
 import { blockDirtyBitmapAdd } from './block-dirty-bitmap-add.ts';
 import { blockDirtyBitmapClear } from './block-dirty-bitmap-clear.ts';
 import { blockDirtyBitmapMerge } from './block-dirty-bitmap-merge.ts';
@@ -75,6 +79,7 @@ const WORKING: readonly Command[] = [
   queryBlockExports,
   blockdevMirror,
   blockdevBackup,
+  blockCommit,
   queryJobs,
   jobPause,
   jobResume,
