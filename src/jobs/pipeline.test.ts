@@ -78,3 +78,15 @@ test('after a failure nothing is started, and what is under way is waited for', 
   assert.match(String(await ended), /first/);
   assert.equal(finish.length, 2);
 });
+
+test('nothing is started after the end, although a piece that was done at once has woken the pipeline', async () => {
+  const answers: Start[] = ['started', 'end', 'started'];
+  const pipeline: Pipeline = new Pipeline(2, () => {
+    const answer = answers.shift() ?? 'end';
+    if (answer === 'started') pipeline.done();
+    return answer;
+  });
+  await pipeline.run();
+  await new Promise(resolve => setImmediate(resolve));
+  assert.deepEqual(answers, ['started']);
+});

@@ -59,6 +59,8 @@ export class Pipeline {
 
   #fill(): void {
     this.#isScheduled = false;
+    // Pieces that were done at once have asked for another turn before the end.
+    if (this.#hasEnded) return;
     let start: Start = 'started';
     for (let room = this.#depth; room > 0 && start === 'started' && !this.#isFailed; room--) {
       if (this.#underWay === this.#depth) return;
