@@ -57,7 +57,7 @@ export type MirrorOptions = {
 
 /** How often all of it is copied before writes have to wait for their copies. */
 const PATIENCE = 3;
-const MIN_PATIENCE_BYTES = 64 * 1024 * 1024;
+const MIN_PATIENCE_BYTES = 16 * 1024 * 1024;
 const MAX_REQUESTS = 16;
 /** Users may be held for so long until their requests in flight have returned. */
 const DRAIN_DEADLINE_MS = 5000;
