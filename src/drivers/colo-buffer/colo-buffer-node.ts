@@ -82,6 +82,10 @@ export class ColoBufferNode extends BlockNode {
     this.#commit = new BufferCommit(this.#buffer, this.#locks);
   }
 
+  get state(): ReplicationState {
+    return this.#state;
+  }
+
   // --- requests ---------------------------------------------------------------------------------------------------
 
   protected override perform(request: BlockRequest): void {

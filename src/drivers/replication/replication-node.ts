@@ -22,12 +22,8 @@ import type { BlockRequest } from '../../block/block-request.ts';
 import type { ConsistencyGroup } from '../../block/consistency-group.ts';
 import { DirtyBitmap } from '../../block/dirty-bitmap.ts';
 import { OverlapTracker } from '../../block/overlap-tracker.ts';
-import type {
-  ChildStatus,
-  ReplicationState,
-  ReplicationStatus,
-  TakeOverImage,
-} from '../../block/replication-status.ts';
+import type { ReplicationState, ReplicationStatus, TakeOverImage } from '../../block/replication-status.ts';
+import { childStatus, imagesOfPrimary, onFailureBelow } from './copy-status.ts';
 import { FlushCoverage } from './flush-coverage.ts';
 import { LOCAL, MirroredRequest, type MirrorSupervisor } from './mirrored-request.ts';
 import type { OnRemoteError } from './options.ts';
@@ -412,7 +408,6 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
   }
 
   override replicationStatus(): ReplicationStatus {
-    const reason = 'this host is the primary; its own disk is the one in use';
     return {
       nodeName: this.name,
       role: 'primary',
@@ -425,7 +420,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
         childStatus(this.#local.node, this.#localError),
         ...this.#remotes.map(remote => childStatus(remote.edge.node, remote.error)),
       ],
-      images: { latest: { available: false, reason }, checkpoint: { available: false, reason } },
+      images: imagesOfPrimary(),
     };
   }
 
@@ -451,14 +446,4 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
       if (this.#tracker.enter(mirrored)) this.#send(mirrored);
     }
   }
-}
-
-/** Has `listener` learn at once, without a request, that `node` or one below it can store nothing any more. */
-function onFailureBelow(node: BlockNode, listener: (reason: string) => void): void {
-  node.onFailure(listener);
-  for (const edge of node.children.values()) onFailureBelow(edge.node, listener);
-}
-
-function childStatus(node: BlockNode, error: string | null): ChildStatus {
-  return { nodeName: node.name, state: error === null ? 'ok' : 'failed', ...(error === null ? {} : { error }) };
 }
