@@ -52,7 +52,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;
   readonly processStats: ProcessStats = new ProcessStats();
-  readonly #monitors: MonitorServer[] = [];
+  readonly #monitors: { readonly chardevId: string | null; readonly server: MonitorServer }[] = [];
   readonly #events: EventLimiter;
   readonly #quit = deferred<void>();
   #quitting = false;
@@ -65,7 +65,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     const emit = (event: QmpEvent): void => this.emit(event);
     const { clock, logger } = this;
     this.#events = new EventLimiter(clock, (event, wallUs) => {
-      for (const monitor of this.#monitors) monitor.notify(event, wallUs);
+      for (const { server } of this.#monitors) server.notify(event, wallUs);
     });
     this.objects = new UserObjects(logger, clock);
     const findObject = (id: string): unknown => this.objects.find(id);
@@ -80,12 +80,20 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     return this.#quit.promise;
   }
 
-  /** Adds a monitor. Throws UsageError where the address is in use. */
-  async addMonitor(address: SocketAddress): Promise<void> {
+  /** Adds a monitor, on the chardev called `chardevId` where it has one. Throws UsageError where the address is in use. */
+  async addMonitor(address: SocketAddress, chardevId: string | null = null): Promise<void> {
     if (this.#monitors.length >= MAX_MONITORS) {
       throw new UsageError(`A daemon has at most ${MAX_MONITORS} monitors; leave out ${formatAddress(address)}`);
     }
-    this.#monitors.push(await MonitorServer.listen(address, this));
+    this.#monitors.push({ chardevId, server: await MonitorServer.listen(address, this) });
+  }
+
+  chardevIds(): readonly string[] {
+    return this.#monitors.flatMap(({ chardevId }) => chardevId ?? []);
+  }
+
+  disconnectChardev(id: string): void {
+    for (const { chardevId, server } of this.#monitors) if (chardevId === id) server.disconnectClients();
   }
 
   emit(event: QmpEvent): void {
@@ -136,7 +144,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     }
     await this.#step('nodes', () => this.graph[Symbol.asyncDispose]());
     await this.#step('monitors', async () => {
-      await Promise.all(this.#monitors.map(monitor => monitor[Symbol.asyncDispose]()));
+      await Promise.all(this.#monitors.map(({ server }) => server[Symbol.asyncDispose]()));
     });
     this.#events[Symbol.dispose]();
     this.processStats[Symbol.dispose]();

@@ -53,6 +53,11 @@ export class MonitorServer implements AsyncDisposable {
     for (const session of this.#sessions.values()) session.notify(event, wallUs);
   }
 
+  /** Closes the connections of all clients at once; new ones are welcome. */
+  disconnectClients(): void {
+    for (const socket of this.#sessions.keys()) socket.destroy();
+  }
+
   /** Takes no more clients, and disconnects those there are once they have read what was sent. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = deferred<void>();

@@ -22,6 +22,10 @@ export interface MonitoredDaemon {
   readonly processStats: ProcessStats;
   /** Sends an event to every negotiated client of every monitor. */
   emit(event: QmpEvent): void;
+  /** Ids of the chardevs that monitors listen on. */
+  chardevIds(): readonly string[];
+  /** Closes the connections of all clients of a chardev, at once. */
+  disconnectChardev(id: string): void;
   /** Begins an orderly shutdown; returns at once. */
   quit(): void;
 }

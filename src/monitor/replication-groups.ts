@@ -39,9 +39,9 @@ export class ReplicationGroups {
   groupOf(names: readonly string[]): ConsistencyGroup {
     const nodes = this.#resolve(names);
     const [first] = nodes as [BlockNode];
-    const group = this.#requireGroup(first);
+    const group = this.groupWith(first);
     for (const node of nodes) {
-      if (this.#requireGroup(node) !== group) {
+      if (this.groupWith(node) !== group) {
         throw new UsageError(
           `Nodes '${first.name}' and '${node.name}' do not replicate together; name the nodes of one group`,
         );
@@ -56,15 +56,29 @@ export class ReplicationGroups {
     return group;
   }
 
+  /** The group of `node`; throws UsageError where it has not started. */
+  groupWith(node: BlockNode): ConsistencyGroup {
+    const group = this.#groups.get(node);
+    if (group === undefined) {
+      throw new UsageError(`Replication of node '${node.name}' has not started; send replication-start first`);
+    }
+    return group;
+  }
+
   /** The groups whose replication has not ended. */
   running(): readonly ConsistencyGroup[] {
     return [...new Set(this.#groups.values())].filter(group => !group.hasEnded);
   }
 
-  /** Throws UsageError while `node` takes part in running replication; afterwards it can be removed. */
+  /**
+   * Throws UsageError while `node` takes part in running replication; afterwards it can be removed. Of a primary that
+   * nobody writes to any more, replication ends here, as QEMU ends it with the node.
+   */
   refuseRemoval(node: BlockNode): void {
     const group = this.#groups.get(node);
     if (group === undefined) return;
+    const isIdle = group.role === 'primary' && group.nodes.every(member => member.parents.size === 0);
+    if (!group.hasEnded && isIdle) group.stop(null);
     if (!group.hasEnded) {
       throw new UsageError(`Node '${node.name}' is in use by replication; send replication-stop first`);
     }
@@ -80,14 +94,6 @@ export class ReplicationGroups {
     if (names.length === 0) throw new UsageError("Parameter 'nodes' names no node");
     if (new Set(names).size < names.length) throw new UsageError("Parameter 'nodes' names a node twice");
     return names.map(name => this.#graph.node(name));
-  }
-
-  #requireGroup(node: BlockNode): ConsistencyGroup {
-    const group = this.#groups.get(node);
-    if (group === undefined) {
-      throw new UsageError(`Replication of node '${node.name}' has not started; send replication-start first`);
-    }
-    return group;
   }
 }
 

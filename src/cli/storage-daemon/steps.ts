@@ -74,7 +74,7 @@ export class StepRunner {
     const address = this.#chardevs.get(String(chardev));
     if (address === undefined) throw new UsageError(`chardev "${chardev}" not found; give its --chardev before`);
     this.#chardevs.delete(String(chardev));
-    await this.#daemon.addMonitor(address);
+    await this.#daemon.addMonitor(address, String(chardev));
   }
 }
 

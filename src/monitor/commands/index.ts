@@ -46,6 +46,8 @@ import { queryProcessStats } from './query-process-stats.ts';
 import { makeQueryQmpSchema } from './query-qmp-schema.ts';
 import { queryReplication } from './query-replication.ts';
 import { queryVersion } from './query-version.ts';
+import { queryXenReplicationStatus } from './query-xen-replication-status.ts';
+import { queryYank } from './query-yank.ts';
 import { quit } from './quit.ts';
 import { replicationCheckpointAbort } from './replication-checkpoint-abort.ts';
 import { replicationCheckpointDo } from './replication-checkpoint-do.ts';
@@ -55,6 +57,8 @@ import { replicationStart } from './replication-start.ts';
 import { replicationStop } from './replication-stop.ts';
 import { xBlockdevChange } from './x-blockdev-change.ts';
 import { xenColoDoCheckpoint } from './xen-colo-do-checkpoint.ts';
+import { xenSetReplication } from './xen-set-replication.ts';
+import { yank } from './yank.ts';
 
 const WORKING: readonly Command[] = [
   queryVersion,
@@ -103,7 +107,11 @@ const WORKING: readonly Command[] = [
   replicationStop,
   queryReplication,
   queryProcessStats,
+  xenSetReplication,
   xenColoDoCheckpoint,
+  queryXenReplicationStatus,
+  queryYank,
+  yank,
   quit,
 ];
 

@@ -1,23 +1,14 @@
 /** xen-colo-do-checkpoint: QEMU's one-step checkpoint, for what replicates in this daemon. */
 
 import * as z from 'zod';
-import { UsageError } from '../../base/errors.ts';
 import { type Command, defineCommand } from '../command.ts';
-
-const DEADLINE_MS = 1000;
+import { checkpointAll } from '../role-replication.ts';
 
 export const xenColoDoCheckpoint: Command = defineCommand({
   name: 'xen-colo-do-checkpoint',
-  summary: 'Prepares and does the next checkpoint of every secondary group of this daemon; nothing on a primary',
+  summary:
+    'Prepares and does the next checkpoint of everything that replicates here as a secondary; on a primary, refuses ' +
+    'where a write has not reached the other host',
   arguments: z.strictObject({}),
-  run: async (_args, daemon) => {
-    const groups = daemon.replication.running();
-    if (groups.length === 0) throw new UsageError('Block replication is not running');
-    for (const group of groups) {
-      if (group.role === 'primary') continue;
-      const next = group.checkpoint + 1;
-      await group.prepare(next, DEADLINE_MS);
-      group.do(next);
-    }
-  },
+  run: (_args, daemon) => checkpointAll(daemon),
 });
