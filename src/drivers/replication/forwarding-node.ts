@@ -12,7 +12,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { type Deferred, deferred, withDeadline } from '../../base/deadline.ts';
 import { EBUSY, EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
-import { WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
+import { type BlockEdge, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockEventSink } from '../../block/block-event.ts';
 import { BlockNode } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
@@ -225,6 +225,18 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
   #setState(state: ReplicationState, reason: string): void {
     this.#state = state;
     this.#emit({ name: 'REPLICATION_STATE_CHANGE', data: { 'node-name': this.name, state, reason } });
+  }
+
+  // --- changes of the graph ---------------------------------------------------------------------------------------
+
+  override checkRelink(edge: BlockEdge): void {
+    throw new UsageError(
+      `Node '${edge.node.name}' is the copy that '${this.name}' forwards to and cannot be replaced by another node`,
+    );
+  }
+
+  override async resize(): Promise<void> {
+    throw new UsageError(`Node '${this.name}' is replicated: its copy keeps the size it has`);
   }
 
   // --- replication ------------------------------------------------------------------------------------------------

@@ -59,6 +59,16 @@ export class StandbyNode extends BlockNode {
     if (isGated && this.buffer.state === 'none') request.complete(EIO);
     else this.#file.submit(request);
   }
+
+  override checkRelink(edge: BlockEdge): void {
+    throw new UsageError(
+      `Node '${edge.node.name}' is the buffer of the standby '${this.name}' and cannot be replaced by another node`,
+    );
+  }
+
+  override async resize(): Promise<void> {
+    throw new UsageError(`Node '${this.name}' is replicated: its disk keeps the size it has`);
+  }
 }
 
 function leadsTo(from: BlockNode, node: BlockNode): boolean {

@@ -1,0 +1,50 @@
+/** QemuSystem: a `qemu-system-x86_64 -machine none`, no guest, for its block layer and monitor. */
+
+import { QmpClient } from '../../src/monitor/index.ts';
+import { acceptingSocket } from './accepting-socket.ts';
+import { escapeCommas } from './daemon.ts';
+import { Program } from './program.ts';
+
+const START_MS = 20_000;
+
+export class QemuSystem implements AsyncDisposable {
+  /** For the commands of the test; the process has another monitor at `monitorPath`. */
+  readonly qmp: QmpClient;
+  readonly monitorPath: string;
+  readonly #program: Program;
+
+  private constructor(program: Program, qmp: QmpClient, monitorPath: string) {
+    this.#program = program;
+    this.qmp = qmp;
+    this.monitorPath = monitorPath;
+  }
+
+  /** Starts it with its sockets at `path`.qmp and `path`.more.qmp, and waits until both can be connected to. */
+  static async start(path: string): Promise<QemuSystem> {
+    const sockets = [`${path}.qmp`, `${path}.more.qmp`] as const;
+    const monitors = sockets.flatMap((socket, i) => [
+      ...['-chardev', `socket,id=mon${i},path=${escapeCommas(socket)},server=on,wait=off`],
+      ...['-mon', `chardev=mon${i},mode=control`],
+    ]);
+    const args = ['-machine', 'none', '-nodefaults', '-display', 'none', ...monitors];
+    const program = Program.start('qemu-system-x86_64', args);
+    try {
+      for (const socket of sockets) await acceptingSocket(socket, START_MS);
+      return new QemuSystem(program, await QmpClient.connect(sockets[0]), sockets[1]);
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** SIGKILL, SIGSTOP or SIGCONT; after the first it is gone when this returns. */
+  async kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    this.#program.signal(signal);
+    if (signal === 'SIGKILL') await this.#program.ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.qmp[Symbol.asyncDispose]();
+    await this.#program[Symbol.asyncDispose]();
+  }
+}
