@@ -79,10 +79,12 @@ test('a root remembers the first change of its writer that failed, and that the 
   await Promise.all(answers);
   assert.equal(backend.changeErrno, ENOSPC);
   assert.equal(backend.hasLostWriter, false);
-  backend.endWriting();
-  assert.equal(backend.hasLostWriter, true);
+  backend.endWriting(true);
+  assert.deepEqual([backend.hasLostWriter, backend.lostWriters], [true, 0]);
   backend.beginWriting();
   assert.deepEqual([backend.changeErrno, backend.hasLostWriter], [0, false]);
+  backend.endWriting(false);
+  assert.deepEqual([backend.hasLostWriter, backend.lostWriters], [true, 1]);
 });
 
 test('a drain ends when all roots above the node are idle, and holds new requests until it is released', async () => {

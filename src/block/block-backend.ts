@@ -23,6 +23,7 @@ export class BlockBackend implements RequestTracker {
   #changeErrno = 0;
   #writers = 0;
   #hadWriter = false;
+  #lostWriters = 0;
   #idleWaiters: (() => void)[] = [];
   readonly #releaseListeners: (() => void)[] = [];
 
@@ -56,6 +57,11 @@ export class BlockBackend implements RequestTracker {
     return this.#hadWriter && this.#writers === 0;
   }
 
+  /** Writers that ended without taking leave, so that nobody knows whether they had more to write. */
+  get lostWriters(): number {
+    return this.#lostWriters;
+  }
+
   /** A connection begins to write: changes are counted from 0 again. */
   beginWriting(): void {
     this.#changes = 0;
@@ -64,9 +70,10 @@ export class BlockBackend implements RequestTracker {
     this.#writers += 1;
   }
 
-  /** A connection that began to write has ended. */
-  endWriting(): void {
+  /** A connection that began to write has ended; `tookLeave` tells whether it said so. */
+  endWriting(tookLeave: boolean): void {
     this.#writers -= 1;
+    if (!tookLeave) this.#lostWriters += 1;
   }
 
   submit(request: BlockRequest): void {

@@ -33,6 +33,11 @@ export class Relay implements AsyncDisposable {
     this.#allowance = bytes;
   }
 
+  /** Lets new connections pass whole. */
+  mend(): void {
+    this.#allowance = Number.POSITIVE_INFINITY;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#cut();
     this.#server.close();

@@ -6,6 +6,7 @@ import { checkpointMutants } from './checkpoint-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
+import { qemuFormMutants } from './qemu-form-mutants.ts';
 import { quorumMutants } from './quorum-mutants.ts';
 import { replicationMutants } from './replication-mutants.ts';
 import { throttleMutants } from './throttle-mutants.ts';
@@ -14,6 +15,7 @@ export const mutants: readonly Mutant[] = [
   ...blockMutants,
   ...bufferMutants,
   ...replicationMutants,
+  ...qemuFormMutants,
   ...checkpointMutants,
   ...nbdMutants,
   ...copyMutants,

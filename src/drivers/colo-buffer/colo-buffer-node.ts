@@ -63,6 +63,8 @@ export class ColoBufferNode extends BlockNode {
   #state: ReplicationState = 'none';
   #group: ConsistencyGroup | null = null;
   #endedBy = '';
+  /** Writers that each root had lost before replication started. */
+  readonly #lostBefore = new Map<BlockBackend, number>();
 
   constructor(options: ColoBufferNodeOptions) {
     const { backing } = options;
@@ -184,6 +186,7 @@ export class ColoBufferNode extends BlockNode {
 
   override startReplication(group: ConsistencyGroup): void {
     this.#group = group;
+    for (const root of this.rootsToQuiesce()) this.#lostBefore.set(root, root.lostWriters);
     this.#backing.node.addBeforeWriteNotifier(this.#copier);
     this.#setState('running', 'started');
   }
@@ -195,6 +198,10 @@ export class ColoBufferNode extends BlockNode {
   override async prepareCheckpoint(): Promise<void> {
     if (this.#state !== 'running') {
       throw new ColobusError(`Node '${this.name}' cannot prepare a checkpoint: its state is ${this.#state}`);
+    }
+    const failed = this.#failedWrite();
+    if (failed !== null) {
+      throw new ColobusError(`Node '${this.name}' cannot prepare a checkpoint: ${failed}, so the disks differ`);
     }
     this.#buffer.prepare();
   }
@@ -284,7 +291,7 @@ export class ColoBufferNode extends BlockNode {
 
   #diskStatus(): ChildStatus {
     const { name, failure } = this.#backing.node;
-    const error = failure ?? this.#failedWrite();
+    const error = failure ?? this.#failedWrite() ?? this.#returnedWriter();
     return { nodeName: name, state: error === null ? 'ok' : 'failed', ...(error === null ? {} : { error }) };
   }
 
@@ -323,12 +330,22 @@ export class ColoBufferNode extends BlockNode {
     const alone = 'what the primary acknowledged since then, alone, is not in it';
     if (failed !== null) return `${failed}: ${alone}`;
     const isGone = this.rootsToQuiesce().some(root => root.hasLostWriter);
-    return isGone ? `the primary has gone: ${alone}, if it went on` : null;
+    return isGone ? `the primary has gone: ${alone}, if it went on` : this.#returnedWriter();
   }
 
   #doubtAboutCheckpoint(): string | null {
     const hasCheckpoint = (this.#group?.checkpoint ?? 0) > 0;
     return hasCheckpoint ? null : 'no checkpoint was taken yet: it is the disk as it was when replication started';
+  }
+
+  /** A primary that connects again by itself, as QEMU does, has missed what it forwarded meanwhile and does not tell. */
+  #returnedWriter(): string | null {
+    if (this.#state !== 'running') return null;
+    const root = this.rootsToQuiesce().find(
+      candidate => !candidate.hasLostWriter && candidate.lostWriters > (this.#lostBefore.get(candidate) ?? 0),
+    );
+    if (root === undefined) return null;
+    return `the primary lost its connection to ${root.name} and came back: what it acknowledged meanwhile is not here`;
   }
 
   /** Which write of the primary this host could not store. */

@@ -107,3 +107,17 @@ test('a checkpoint that is done can be done again, and no earlier number is take
   assert.throws(() => rig.group.do(4), /Checkpoint 4 of 'buffer' is not prepared/);
   rig.primary[Symbol.dispose]();
 });
+
+test('no checkpoint is prepared once the disk could not store a write of the primary, who may not have been told', async () => {
+  await using rig = await Rig.open();
+  const written = rig.primary.submit('write', 0, CHUNK, { buffer: Buffer.alloc(CHUNK, 9) });
+  rig.disk.step(0);
+  rig.disk.step(0);
+  rig.disk.step(0, EIO);
+  assert.equal(await written, EIO);
+  await assert.rejects(
+    rig.group.prepare(1, 1000),
+    /Node 'buffer' cannot prepare a checkpoint: a write of export 'replica' failed \(EIO\), so the disks differ/,
+  );
+  rig.primary[Symbol.dispose]();
+});

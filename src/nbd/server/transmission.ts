@@ -98,6 +98,7 @@ export class Transmission implements RequestOwner {
   #consuming = false;
   #ended = false;
   #deaf = false;
+  #tookLeave = false;
 
   constructor(session: Session, receive: ReceiveBuffer, replies: ReplyQueue, host: TransmissionHost) {
     const { target, replyStyle, contextIds } = session;
@@ -147,7 +148,7 @@ export class Transmission implements RequestOwner {
   /** The client is gone: requests in flight complete, and nobody is told. */
   abandon(): void {
     this.end();
-    if (this.#hasWritten && !this.#deaf) this.#target.backend.endWriting();
+    if (this.#hasWritten && !this.#deaf) this.#target.backend.endWriting(this.#tookLeave);
     this.#deaf = true;
   }
 
@@ -176,6 +177,7 @@ export class Transmission implements RequestOwner {
     framing.decode(receive.bytes, receive.start, header);
     const { type } = header;
     if (type === NBD_CMD_DISC) {
+      this.#tookLeave = true;
       this.end();
       return false;
     }
