@@ -6,7 +6,7 @@
  */
 
 import * as z from 'zod';
-import { BlockNode } from '../block/block-node.ts';
+import { BlockNode, DEFAULT_LIMITS, type NodeLimits } from '../block/block-node.ts';
 import type { BlockRequest } from '../block/block-request.ts';
 import type { Driver } from '../block/driver.ts';
 
@@ -16,8 +16,8 @@ export class SimulatedDisk extends BlockNode {
   readonly bytes: Buffer;
   readonly #operations: Operation[] = [];
 
-  constructor(name: string, bytes: Buffer) {
-    super({ name, driver: 'simulated', lengthBytes: bytes.length, readOnly: false });
+  constructor(name: string, bytes: Buffer, limits: NodeLimits = DEFAULT_LIMITS) {
+    super({ name, driver: 'simulated', lengthBytes: bytes.length, readOnly: false, limits });
     this.bytes = bytes;
   }
 
@@ -72,12 +72,12 @@ export class SimulatedDisk extends BlockNode {
 }
 
 /** Opens SimulatedDisks over the memory in `disks`, by node-name. */
-export function simulatedDriver(disks: Map<string, Buffer>): Driver {
+export function simulatedDriver(disks: Map<string, Buffer>, limits?: NodeLimits): Driver {
   return {
     name: 'simulated',
     summary: 'a disk whose requests move when a test says so',
     options: z.strictObject({}),
     open: async (_options, context) =>
-      new SimulatedDisk(context.nodeName, disks.get(context.nodeName) ?? Buffer.alloc(0)),
+      new SimulatedDisk(context.nodeName, disks.get(context.nodeName) ?? Buffer.alloc(0), limits),
   };
 }

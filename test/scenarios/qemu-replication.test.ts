@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { EIO } from '../../src/base/errno.ts';
+import type { NodeDefinition } from '../../src/block/driver.ts';
 import type { NbdClient } from '../../src/nbd/client/index.ts';
 import { CommandedDaemon } from '../support/commanded-daemon.ts';
 
@@ -48,6 +49,11 @@ async function holds(client: NbdClient, offset: number, length: number, byte: nu
 
 const refuses = (answer: Promise<unknown>, says: RegExp): Promise<void> => assert.rejects(answer, { message: says });
 
+/** A quorum as COLO has it: it reads from the first child, and a write that one child has is acknowledged. */
+function quorum(children: readonly string[]): NodeDefinition {
+  return { driver: 'quorum', children, 'read-pattern': 'fifo', 'vote-threshold': 1 };
+}
+
 /** QEMU's primary, which forwards to a disk that starts as zeroes; `remote` reads what arrives there. */
 async function primaryDisk(): Promise<{ readonly disk: NbdClient; readonly remote: NbdClient }> {
   await host.add('remote', { driver: 'memory', size: SIZE });
@@ -70,7 +76,7 @@ async function standbyDisk(n: string): Promise<NbdClient> {
 
 /** The top of a secondary's disk, through which the standby uses it. */
 async function topOf(n: string): Promise<NbdClient> {
-  await host.add(`top${n}`, { driver: 'raw', file: `standby${n}` });
+  await host.add(`top${n}`, quorum([`standby${n}`]));
   return await host.open(`top${n}`);
 }
 
@@ -329,6 +335,33 @@ describe('beyond the cases of QEMU', () => {
     await stop(true, false);
     assert.deepEqual(await status(), { error: false });
     await refuses(start(true), /^Block replication is running or done: node 'one' is done/);
+  });
+
+  it('a quorum over the forwarding node acknowledges no write that landed nowhere, as that of QEMU does', async () => {
+    const image = { driver: 'memory', size: SIZE };
+    await host.add('link', {
+      driver: 'blkdebug',
+      image,
+      'inject-error': [{ event: 'pwritev', errno: EIO, sector: 8 }],
+    });
+    await host.add('local', {
+      driver: 'blkdebug',
+      image,
+      'inject-error': [{ event: 'pwritev', errno: EIO, sector: 16 }],
+    });
+    await host.add('forward', { driver: 'replication', mode: 'primary', file: 'link' });
+    await host.add('root', quorum(['local', 'forward']));
+    const guest = await host.open('root');
+    await guest.write(0, Buffer.alloc(512, 1));
+    await host.qmp.event('QUORUM_REPORT_BAD', { matches: data => isAbout(data, 'forward') });
+    await start(true);
+    const started = await host.qmp.event('REPLICATION_STATE_CHANGE', { matches: data => isAbout(data, 'forward') });
+    assert.match((started.data as { reason: string }).reason, /^started without 65536 bytes that were written before$/);
+    await guest.write(16 * 512, Buffer.alloc(512, 2));
+    await guest.write(8 * 512, Buffer.alloc(512, 3));
+    await assert.rejects(guest.write(16 * 512, Buffer.alloc(512, 4)), { errno: EIO });
+    await holds(guest, 8 * 512, 512, 3);
+    await refuses(checkpoint(), /write of 512 bytes at 4096 on 'link' failed: EIO/);
   });
 
   it('a take-over whose commit fails says so, and can be repeated', async () => {

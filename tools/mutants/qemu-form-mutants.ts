@@ -43,7 +43,7 @@ export const qemuFormMutants: readonly Mutant[] = [
     rule,
     breaks: 'what is not forwarded any more leaves its range clean',
     file: FORWARDING,
-    search: "if (this.#state !== 'none')\n                this.#dirty.add(offset, rest);",
+    search: "if (this.#state !== 'none' || this.#isBelowNode)\n                this.#dirty.add(offset, rest);",
     replace: '',
     tests,
   },

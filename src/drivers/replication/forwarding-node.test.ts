@@ -8,6 +8,7 @@ import { BufferPool } from '../../base/buffer-pool.ts';
 import { ECONNRESET, EIO, ETIMEDOUT } from '../../base/errno.ts';
 import type { BlockEvent } from '../../block/block-event.ts';
 import { BlockGraph } from '../../block/block-graph.ts';
+import { DEFAULT_LIMITS } from '../../block/block-node.ts';
 import { takeRequest } from '../../block/block-request.ts';
 import { ConsistencyGroup } from '../../block/consistency-group.ts';
 import type { ReplicationStatus } from '../../block/replication-status.ts';
@@ -28,12 +29,19 @@ class Rig {
   readonly clients: DiskClient[] = [];
   #group: ConsistencyGroup | null = null;
 
-  static async open(options: { count?: number; start?: boolean; diskBytes?: number } = {}): Promise<Rig> {
+  static async open(
+    options: { count?: number; start?: boolean; diskBytes?: number; maxTransferBytes?: number } = {},
+  ): Promise<Rig> {
     const rig = new Rig();
     const names = Array.from({ length: options.count ?? 1 }, (_, i) => `link${i}`);
     const images = new Map(names.map(name => [name, Buffer.alloc(options.diskBytes ?? MIB)]));
     const emit = (event: BlockEvent): number => rig.events.push(event);
-    const graph = new BlockGraph({ drivers: [simulatedDriver(images), replicationDriver], clock: rig.clock, emit });
+    const limits = {
+      ...DEFAULT_LIMITS,
+      ...(options.maxTransferBytes && { maxTransferBytes: options.maxTransferBytes }),
+    };
+    const drivers = [simulatedDriver(images, limits), replicationDriver];
+    const graph = new BlockGraph({ drivers, clock: rig.clock, emit });
     for (const [i, file] of names.entries()) {
       rig.links.push((await graph.add({ driver: 'simulated', 'node-name': file })) as SimulatedDisk);
       const node = await graph.add({ driver: 'replication', 'node-name': `f${i}`, mode: 'primary', file });
@@ -124,6 +132,22 @@ test('zeroes travel in pieces, and the request ends with the last of them', asyn
     [64, 64, 22].map(mib => mib * MIB),
   );
   assert.equal(rig.link.bytes.indexOf(9, CHUNK), CHUNK + 150 * MIB);
+});
+
+test('a write that the link cannot take at once travels in pieces, and fails with the piece that fails', async () => {
+  for (const failing of [null, 1]) {
+    const rig = await Rig.open({ maxTransferBytes: CHUNK });
+    const data = Buffer.alloc(2 * CHUNK + 512);
+    for (let i = 0; i < data.length; i += 1) data[i] = i % 251;
+    const write = rig.client.submit('write', 512, data.length, { buffer: data });
+    for (let piece = 0; rig.link.waiting.length > 0; piece += 1) {
+      rig.link.step(0);
+      rig.link.step(0, piece === failing ? EIO : 0);
+    }
+    assert.equal(await write, failing === null ? 0 : EIO);
+    assert.equal(rig.status().writes, failing === null ? 3 : 2);
+    if (failing === null) assert.deepEqual(rig.link.bytes.subarray(512, 512 + data.length), data);
+  }
 });
 
 test('the first failed forward is reported, ends forwarding of all disks, and every later write fails', async () => {

@@ -14,7 +14,7 @@ import { EBUSY, EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
 import { type BlockEdge, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockEventSink } from '../../block/block-event.ts';
-import { BlockNode } from '../../block/block-node.ts';
+import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../../block/block-request.ts';
 import type { ConsistencyGroup } from '../../block/consistency-group.ts';
 import { DirtyBitmap } from '../../block/dirty-bitmap.ts';
@@ -38,6 +38,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
   readonly #emit: BlockEventSink;
   /** What the other host may lack. */
   readonly #dirty: DirtyBitmap;
+  readonly #maxWriteBytes: number;
   readonly #writeTimeoutMs: number;
   /** Forwards on their way, oldest first; the tag of each is when it was sent. */
   readonly #inFlight = new Set<BlockRequest>();
@@ -61,12 +62,14 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
       lengthBytes: node.lengthBytes,
       readOnly: context.readOnly,
       children: [copy.edge],
-      limits: node.limits,
+      // What the link cannot take at once travels in pieces, so that the node fits beside any disk of a quorum.
+      limits: { ...node.limits, maxTransferBytes: DEFAULT_LIMITS.maxTransferBytes },
     });
     this.#copy = copy;
     this.#clock = context.clock;
     this.#emit = context.emit;
     this.#dirty = new DirtyBitmap(this.lengthBytes);
+    this.#maxWriteBytes = node.limits.maxTransferBytes;
     this.#writeTimeoutMs = node.limits.requestTimeoutMs ?? DEFAULT_WRITE_TIMEOUT_MS;
     onFailureBelow(node, reason => this.#endAllForwarding(reason));
   }
@@ -107,7 +110,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
     const rest = request.offset + request.length - offset;
     if (this.#state !== 'running') {
       // A quorum may acknowledge it all the same, for its local disk.
-      if (this.#state !== 'none') this.#dirty.add(offset, rest);
+      if (this.#state !== 'none' || this.#isBelowNode) this.#dirty.add(offset, rest);
       request.complete(EIO);
       return;
     }
@@ -117,7 +120,8 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
       child.mayUnmap = true;
     }
     child.offset = offset;
-    child.length = child.kind === 'write' ? rest : Math.min(rest, MAX_PIECE_BYTES);
+    child.at += offset - request.offset;
+    child.length = Math.min(rest, child.kind === 'write' ? this.#maxWriteBytes : MAX_PIECE_BYTES);
     this.#forwarded += 1;
     this.#changesInFlight += 1;
     this.#submit(child);
@@ -165,6 +169,12 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
     }
     this.#dirty.add(offset, length);
     if (errno !== 0) this.forwardFailed(kind, offset, length, errno);
+  }
+
+  /** What is above may acknowledge what was not forwarded. */
+  get #isBelowNode(): boolean {
+    for (const edge of this.parents) if (edge.parent !== null) return true;
+    return false;
   }
 
   // --- failures and deadlines -------------------------------------------------------------------------------------
@@ -255,7 +265,9 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
 
   override startReplication(group: ConsistencyGroup): void {
     this.#group = group;
-    this.#setState('running', 'started');
+    const missed = this.#dirty.dirtyBytes;
+    this.#dirty.clear();
+    this.#setState('running', missed === 0 ? 'started' : `started without ${missed} bytes that were written before`);
   }
 
   override async prepareCheckpoint(checkpoint: number, deadlineMs: number): Promise<void> {
