@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import type { TakeOverImage } from '../../src/block/replication-status.ts';
 import { NbdClient } from '../../src/nbd/client/index.ts';
 import { Daemon } from '../support/daemon.ts';
-import { qemuJobsEnded, setUpQemuPrimary, setUpQemuSecondary } from '../support/qemu-replica.ts';
+import { exportNode, qemuJobsEnded, quorum, setUpQemuPrimary, setUpQemuSecondary } from '../support/qemu-replica.ts';
 import { QemuSystem } from '../support/qemu-system.ts';
 import { Relay } from '../support/relay.ts';
 import { ReplicatedModel } from '../support/replicated-model.ts';
@@ -51,26 +51,23 @@ class MixedPair implements AsyncDisposable {
     return this.folder.file(`${side}.img`);
   }
 
-  /** Colobus as the secondary of a QEMU that reaches it at `path`, running; gives a guest and a standby. */
+  /**
+   * Colobus as the secondary of a QEMU that reaches it at `path`, running; gives a guest and a standby. The standby uses
+   * the buffer, or a quorum above it as QEMU's has.
+   */
   async qemuToColobus(
     path = this.folder.file('colobus.nbd'),
+    hasQuorum = false,
   ): Promise<{ readonly guest: NbdClient; readonly standby: NbdClient }> {
     const { qmp } = this.colobus;
-    await qmp.execute('block-export-add', {
-      type: 'nbd',
-      id: 'replica',
-      'node-name': 'disk',
-      name: 'replica',
-      writable: true,
-    });
+    await exportNode(qmp, 'disk', 'replica');
     await qmp.execute('blockdev-add', { driver: 'colo-buffer', 'node-name': 'buffer', backing: 'disk' });
-    await qmp.execute('block-export-add', {
-      type: 'nbd',
-      id: 'view',
-      'node-name': 'buffer',
-      name: 'view',
-      writable: true,
-    });
+    if (hasQuorum) {
+      const standby = { driver: 'replication', mode: 'secondary', 'top-id': 'root', file: 'buffer' };
+      await qmp.execute('blockdev-add', { 'node-name': 'standby', ...standby });
+      await qmp.execute('blockdev-add', quorum(['standby']));
+    }
+    await exportNode(qmp, hasQuorum ? 'root' : 'buffer', 'view');
     const link = { path, export: 'replica' };
     await setUpQemuPrimary(this.qemu.qmp, { image: this.image('qemu'), link, socket: this.folder.file('qemu.nbd') });
     await qmp.execute('xen-set-replication', { enable: true, primary: false });
@@ -93,13 +90,7 @@ class MixedPair implements AsyncDisposable {
     await qmp.execute('blockdev-add', { driver: 'nbd', 'node-name': 'link', server, export: 'replica' });
     const root = { driver: 'replication', 'node-name': 'root', children: ['disk', 'link'], ...options };
     await qmp.execute('blockdev-add', root);
-    await qmp.execute('block-export-add', {
-      type: 'nbd',
-      id: 'root',
-      'node-name': 'root',
-      name: 'root',
-      writable: true,
-    });
+    await exportNode(qmp, 'root', 'root');
     await qmp.execute('replication-start', { nodes: ['root'] });
     return { guest: await this.connect('colobus', 'root'), standby: await this.connect('qemu', 'root') };
   }
@@ -116,7 +107,7 @@ for (const image of ['latest', 'checkpoint'] as const) {
     t.diagnostic(`seed ${SEED}`);
     await using pair = await MixedPair.start();
     const { model } = pair;
-    const { guest, standby } = await pair.qemuToColobus();
+    const { guest, standby } = await pair.qemuToColobus(undefined, image === 'checkpoint');
     await model.writePrimary(guest);
     await model.assertReads(standby, 'view');
     for (const _checkpoint of [1, 2]) {

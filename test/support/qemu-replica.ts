@@ -69,10 +69,12 @@ function fileNode(filename: string): object {
   return { driver: 'file', filename };
 }
 
-function quorum(children: readonly string[]): object {
+/** A quorum called `root` as COLO has it. */
+export function quorum(children: readonly string[]): object {
   return { driver: 'quorum', 'node-name': ROOT, children, 'read-pattern': 'fifo', 'vote-threshold': 1 };
 }
 
-async function exportNode(qmp: QmpClient, node: string, name: string): Promise<void> {
+/** Exports a node, writable; `name` is its id too. */
+export async function exportNode(qmp: QmpClient, node: string, name: string): Promise<void> {
   await qmp.execute('block-export-add', { type: 'nbd', id: name, 'node-name': node, name, writable: true });
 }

@@ -1,7 +1,7 @@
 /** QemuSystem: a `qemu-system-x86_64 -machine none`, no guest, for its block layer and monitor. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { QmpClient } from '../../src/monitor/index.ts';
-import { acceptingSocket } from './accepting-socket.ts';
 import { escapeCommas } from './daemon.ts';
 import { Program } from './program.ts';
 
@@ -19,7 +19,7 @@ export class QemuSystem implements AsyncDisposable {
     this.monitorPath = monitorPath;
   }
 
-  /** Starts it with its sockets at `path`.qmp and `path`.more.qmp, and waits until both can be connected to. */
+  /** Starts it with its sockets at `path`.qmp and `path`.more.qmp, and waits until both can be connected to: it makes them before it greets. */
   static async start(path: string): Promise<QemuSystem> {
     const sockets = [`${path}.qmp`, `${path}.more.qmp`] as const;
     const monitors = sockets.flatMap((socket, i) => [
@@ -29,8 +29,7 @@ export class QemuSystem implements AsyncDisposable {
     const args = ['-machine', 'none', '-nodefaults', '-display', 'none', ...monitors];
     const program = Program.start('qemu-system-x86_64', args);
     try {
-      for (const socket of sockets) await acceptingSocket(socket, START_MS);
-      return new QemuSystem(program, await QmpClient.connect(sockets[0]), sockets[1]);
+      return new QemuSystem(program, await firstClient(sockets[0]), sockets[1]);
     } catch (error) {
       await program[Symbol.asyncDispose]();
       throw error;
@@ -46,5 +45,19 @@ export class QemuSystem implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.qmp[Symbol.asyncDispose]();
     await this.#program[Symbol.asyncDispose]();
+  }
+}
+
+/** Connects as soon as somebody listens. A client that only looks and goes again can make QEMU 7.2 crash. */
+async function firstClient(path: string): Promise<QmpClient> {
+  const deadlineMs = performance.now() + START_MS;
+  for (;;) {
+    try {
+      return await QmpClient.connect(path);
+    } catch (error) {
+      const isEarly = error instanceof Error && /ENOENT|ECONNREFUSED/.test(error.message);
+      if (!isEarly || performance.now() > deadlineMs) throw error;
+      await nextTurn();
+    }
   }
 }
