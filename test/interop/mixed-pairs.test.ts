@@ -75,8 +75,10 @@ class MixedPair implements AsyncDisposable {
     return { guest: await this.connect('qemu', 'root'), standby: await this.connect('colobus', 'view') };
   }
 
-  /** QEMU as the secondary of Colobus, running. */
-  async colobusToQemu(options: object = {}): Promise<{ readonly guest: NbdClient; readonly standby: NbdClient }> {
+  /** QEMU as the secondary of Colobus, running; `node` is the one that replicates, of Colobus's own form or of QEMU's. */
+  async colobusToQemu(
+    node: 'root' | 'forward' = 'root',
+  ): Promise<{ readonly guest: NbdClient; readonly standby: NbdClient }> {
     const { qmp } = this.colobus;
     await setUpQemuSecondary(this.qemu.qmp, {
       image: this.image('qemu'),
@@ -88,10 +90,12 @@ class MixedPair implements AsyncDisposable {
     await this.qemu.qmp.execute('xen-set-replication', { enable: true, primary: false });
     const server = { type: 'unix', path: this.folder.file('qemu.nbd') };
     await qmp.execute('blockdev-add', { driver: 'nbd', 'node-name': 'link', server, export: 'replica' });
-    const root = { driver: 'replication', 'node-name': 'root', children: ['disk', 'link'], ...options };
-    await qmp.execute('blockdev-add', root);
+    const own = node === 'root';
+    const options = own ? { children: ['disk', 'link'] } : { mode: 'primary', file: 'link' };
+    await qmp.execute('blockdev-add', { driver: 'replication', 'node-name': node, ...options });
+    if (!own) await qmp.execute('blockdev-add', quorum(['disk', node]));
     await exportNode(qmp, 'root', 'root');
-    await qmp.execute('replication-start', { nodes: ['root'] });
+    await qmp.execute('replication-start', { nodes: [node] });
     return { guest: await this.connect('colobus', 'root'), standby: await this.connect('qemu', 'root') };
   }
 
@@ -139,33 +143,37 @@ async function takeOver({ colobus: { qmp } }: MixedPair, image: TakeOverImage): 
   }
 }
 
-test('QEMU takes over from a Colobus that was killed, with its last checkpoint', async t => {
-  t.diagnostic(`seed ${SEED}`);
-  await using pair = await MixedPair.start();
-  const { model, colobus, qemu } = pair;
-  const { guest, standby } = await pair.colobusToQemu();
-  await model.writePrimary(guest);
-  await model.assertReads(standby, 'view');
-  for (const checkpoint of [1, 2]) {
-    await colobus.qmp.execute('replication-checkpoint-prepare', { nodes: ['root'], checkpoint });
-    await qemu.qmp.execute('xen-colo-do-checkpoint');
-    await colobus.qmp.execute('replication-resume', { nodes: ['root'], checkpoint });
-    model.checkpoint();
-    await model.assertReads(standby, 'view');
-    await model.writeStandby(standby);
+for (const node of ['root', 'forward'] as const) {
+  test(`QEMU takes over from a Colobus that was killed, whose node '${node}' was checkpointed under writes`, async t => {
+    t.diagnostic(`seed ${SEED}`);
+    await using pair = await MixedPair.start();
+    const { model, colobus, qemu } = pair;
+    const { guest, standby } = await pair.colobusToQemu(node);
     await model.writePrimary(guest);
     await model.assertReads(standby, 'view');
-  }
-  await model.assertFile(pair.image('colobus'), 'latest');
-  await model.assertFile(pair.image('qemu'), 'latest');
-  await colobus.kill('SIGKILL');
-  await qemu.qmp.execute('block-export-del', { id: 'replica', mode: 'hard' });
-  await qemu.qmp.execute('xen-set-replication', { enable: false, primary: false, failover: true });
-  await qemuJobsEnded(qemu.qmp);
-  await model.assertReads(standby, 'view');
-  await standby.flush();
-  await model.assertFile(pair.image('qemu'), 'view');
-});
+    for (const checkpoint of [1, 2]) {
+      await colobus.qmp.execute('replication-checkpoint-prepare', { nodes: [node], checkpoint, 'timeout-ms': 10_000 });
+      model.checkpoint();
+      const held = model.writePrimary(guest, 1);
+      await qemu.qmp.execute('xen-colo-do-checkpoint');
+      await colobus.qmp.execute('replication-resume', { nodes: [node], checkpoint });
+      await held;
+      await model.assertReads(standby, 'view');
+      await model.writeStandby(standby);
+      await model.writePrimary(guest);
+      await model.assertReads(standby, 'view');
+    }
+    await model.assertFile(pair.image('colobus'), 'latest');
+    await model.assertFile(pair.image('qemu'), 'latest');
+    await colobus.kill('SIGKILL');
+    await qemu.qmp.execute('block-export-del', { id: 'replica', mode: 'hard' });
+    await qemu.qmp.execute('xen-set-replication', { enable: false, primary: false, failover: true });
+    await qemuJobsEnded(qemu.qmp);
+    await model.assertReads(standby, 'view');
+    await standby.flush();
+    await model.assertFile(pair.image('qemu'), 'view');
+  });
+}
 
 test('a QEMU primary goes on when Colobus is killed, and only its status tells', async () => {
   await using pair = await MixedPair.start();
