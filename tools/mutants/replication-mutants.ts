@@ -26,8 +26,8 @@ export const replicationMutants: readonly Mutant[] = [
   {
     rule,
     breaks: 'a copy may come back without what it had acknowledged',
-    file: 'src/drivers/replication/replication-driver.js',
-    search: "refuseReconnecting(edge.node, 'a copy of a replicated disk');",
+    file: 'src/drivers/replication/refuse-unfit-link.js',
+    search: "refuseReconnecting(node, 'a copy of a replicated disk');",
     replace: '',
     tests: ['src/drivers/refuse-reconnecting.test.js'],
   },

@@ -56,7 +56,7 @@ for (const [what, options, says] of [
   ['no file', { mode: 'primary' }, /^Parameter 'file' is missing/],
   ['no mode', { file: 'disk' }, /^Parameter 'mode' is missing/],
   ['an unknown mode', { mode: 'foo', file: 'disk' }, /^Parameter 'mode' does not accept value 'foo'/],
-  ['a mode that is no string', { mode: 1, file: 'disk' }, /^Parameter 'mode' does not accept value '1'/],
+  ['a mode that is no string', { mode: 1, file: 'disk' }, /^Invalid parameter type for 'mode', expected: string/],
   [
     'a primary with a top',
     { mode: 'primary', file: 'disk', 'top-id': 'x' },
