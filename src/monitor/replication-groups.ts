@@ -11,6 +11,7 @@ import type { BlockGraph } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
 import { ConsistencyGroup } from '../block/consistency-group.ts';
 import type { ReplicationStatus } from '../block/replication-status.ts';
+import { StandbyNode } from '../drivers/replication/standby-node.ts';
 
 export class ReplicationGroups {
   readonly #graph: BlockGraph;
@@ -26,7 +27,7 @@ export class ReplicationGroups {
 
   /** Starts replication of the named nodes as one group, or of none and throws. */
   start(names: readonly string[]): void {
-    const nodes = this.#resolve(names);
+    const nodes = this.nodesOf(names);
     for (const node of nodes) {
       const group = this.#groups.get(node);
       if (group !== undefined && !group.hasEnded) throw new UsageError(`Replication of node '${node.name}' is running`);
@@ -35,9 +36,20 @@ export class ReplicationGroups {
     for (const node of nodes) this.#groups.set(node, group);
   }
 
+  /** The nodes that replicate under `names`: of QEMU's standby that is the buffer below it. */
+  nodesOf(names: readonly string[]): readonly BlockNode[] {
+    if (names.length === 0) throw new UsageError("Parameter 'nodes' names no node");
+    const nodes = names.map(name => {
+      const node = this.#graph.node(name);
+      return node instanceof StandbyNode ? node.buffer : node;
+    });
+    if (new Set(nodes).size < names.length) throw new UsageError("Parameter 'nodes' names a node twice");
+    return nodes;
+  }
+
   /** The group of exactly the named nodes; throws UsageError where they are none, only part of one, or of several. */
   groupOf(names: readonly string[]): ConsistencyGroup {
-    const nodes = this.#resolve(names);
+    const nodes = this.nodesOf(names);
     const [first] = nodes as [BlockNode];
     const group = this.groupWith(first);
     for (const node of nodes) {
@@ -88,12 +100,6 @@ export class ReplicationGroups {
   /** Where every node that can replicate stands. */
   statuses(): readonly ReplicationStatus[] {
     return this.#graph.nodes().flatMap(node => node.replicationStatus() ?? []);
-  }
-
-  #resolve(names: readonly string[]): readonly BlockNode[] {
-    if (names.length === 0) throw new UsageError("Parameter 'nodes' names no node");
-    if (new Set(names).size < names.length) throw new UsageError("Parameter 'nodes' names a node twice");
-    return names.map(name => this.#graph.node(name));
   }
 }
 

@@ -187,6 +187,9 @@ test('a QEMU primary goes on when Colobus is killed, and only its status tells',
   const { error } = await qemu.qmp.execute<{ error: boolean }>('query-xen-replication-status');
   assert.equal(error, true);
   assert.deepEqual(await qemu.qmp.execute('xen-colo-do-checkpoint'), {}, 'which it takes all the same');
+  await qemu.qmp.execute('x-blockdev-change', { parent: 'root', child: 'children.1' });
+  await model.writePrimary(guest);
+  await model.assertFile(pair.image('qemu'), 'latest');
 });
 
 test('a Colobus primary goes on alone when QEMU is killed, tells what differs, and takes no checkpoint', async () => {
@@ -234,6 +237,8 @@ test('a QEMU primary that a frozen Colobus holds up is freed by a yank', async (
   const writing = model.writePrimary(guest);
   await qemu.qmp.execute('yank', { instances: [{ type: 'block-node', 'node-name': 'link' }] });
   await writing;
+  await qemu.qmp.execute('x-blockdev-change', { parent: 'root', child: 'children.1' });
+  await model.writePrimary(guest);
   await model.assertReads(guest, 'latest');
 });
 

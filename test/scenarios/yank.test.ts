@@ -70,6 +70,8 @@ describe("beside QEMU's", () => {
       [{ type: 'block-node', 'node-name': 'nope' }],
       [{ type: 'chardev', id: 'nope' }],
       [{ type: 'migration' }],
+      [{ type: 'foo' }],
+      [{ type: 'block-node' }],
       [
         { type: 'block-node', 'node-name': 'link' },
         { type: 'block-node', 'node-name': 'nope' },

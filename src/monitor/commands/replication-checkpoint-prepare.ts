@@ -41,10 +41,7 @@ export const replicationCheckpointPrepare: Command = defineCommand({
     const primary = group.role === 'primary';
     if (writes !== undefined) {
       if (primary) throw new UsageError("Parameter 'writes' is for the secondary; a primary answers with its counts");
-      refuseDifferentCounts(
-        names.map(name => daemon.graph.node(name)),
-        writes,
-      );
+      refuseDifferentCounts(daemon.replication.nodesOf(names), writes);
     }
     await group.prepare(checkpoint, args['timeout-ms']);
     if (!primary) return {};
