@@ -14,7 +14,7 @@ import { optionsOf } from '../support/nbd-options.ts';
 import { projectRoot } from '../support/project.ts';
 import { type Accelerator, accelerator } from './accelerator.ts';
 
-/** Under emulation a boot takes three to six seconds on an idle machine. */
+/** Under emulation a boot takes three to four seconds on an idle machine. */
 const BOOT_MS = 60_000;
 /** A guest that KVM really runs is ready after one. */
 const TRIAL_MS = 4_000;
@@ -29,7 +29,7 @@ const KERNEL_ARGUMENTS =
 export type GuestOptions = {
   /** NBD URI of the export that is its disk; a guest without one boots and no more. */
   readonly diskUri?: string;
-  /** Seconds for which requests wait for a lost connection; 20. */
+  /** Seconds for which requests wait for a lost connection; 60. */
   readonly reconnectDelayS?: number;
 };
 
@@ -165,7 +165,7 @@ export class Guest implements AsyncDisposable {
   }
 }
 
-function qemuArguments({ diskUri, reconnectDelayS = 20 }: GuestOptions, way: Accelerator): string[] {
+function qemuArguments({ diskUri, reconnectDelayS = 60 }: GuestOptions, way: Accelerator): string[] {
   const { kernel, initramfs } = GuestImage.of(projectRoot).paths();
   const machine = 'q35,smm=off,hpet=off,vmport=off,i8042=off,sata=off,usb=off';
   const args = ['-machine', `${machine},accel=${way}`, '-cpu', way === 'kvm' ? 'host' : 'max', '-m', '128'];

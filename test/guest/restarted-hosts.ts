@@ -12,8 +12,9 @@ import { Program } from '../support/program.ts';
 import { type FolderPlace, TemporaryFolder } from '../support/temporary-folder.ts';
 import { DISK_BYTES } from './guest-pair.ts';
 
-/** How long a secondary may keep a write waiting, in milliseconds. */
-export const REQUEST_TIMEOUT_MS = 1000;
+/** How long a secondary may keep a write waiting, and a flush, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 1000;
+export const FLUSH_TIMEOUT_MS = 2000;
 
 export class RestartedHosts implements AsyncDisposable {
   #primary: Daemon | null = null;
@@ -67,7 +68,8 @@ export class RestartedHosts implements AsyncDisposable {
     const server = { type: 'unix', path: this.#socket('secondary') };
     const link = { driver: 'nbd', 'node-name': 'link', server, export: 'replica' };
     const root = { driver: 'replication', 'node-name': 'root', children: ['disk', 'link'] };
-    const primaryArgs = [...this.#disk('primary'), ...blockdev({ ...link, 'request-timeout': REQUEST_TIMEOUT_MS })];
+    const timeouts = { 'request-timeout': REQUEST_TIMEOUT_MS, 'flush-timeout': FLUSH_TIMEOUT_MS };
+    const primaryArgs = [...this.#disk('primary'), ...blockdev({ ...link, ...timeouts })];
     primaryArgs.push(...blockdev(root));
     this.#primary = await Daemon.start({ directory, name: 'primary', args: primaryArgs });
     await this.secondary.qmp.execute('replication-start', { nodes: ['buffer'] });

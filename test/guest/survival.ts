@@ -6,12 +6,12 @@ import { assertClean } from './file-system.ts';
 import type { Guest } from './guest.ts';
 import { startWriting } from './guest-pair.ts';
 import { assertFound, expectationOf } from './records.ts';
-import { REQUEST_TIMEOUT_MS, RestartedHosts } from './restarted-hosts.ts';
+import { FLUSH_TIMEOUT_MS, RestartedHosts } from './restarted-hosts.ts';
 
 /** Beside the pause itself: what an emulated guest takes for a record on a busy machine. */
-const RECORD_MS = 4000;
-/** A daemon's start, or two and a copy of the disk, and the second or two until QEMU tries again to connect. */
-const RESTART_MS = 10_000;
+const RECORD_MS = 9000;
+/** A daemon's start, or two and a copy of the disk, and as long again until QEMU tries once more to connect. */
+const RESTART_MS = 20_000;
 
 export type SurvivalOptions = {
   readonly place: FolderPlace;
@@ -35,7 +35,7 @@ export async function survives({ place, records }: SurvivalOptions): Promise<str
     await hosts.checkpoint();
   };
   await replicates();
-  await goesOnAfter('secondary frozen', REQUEST_TIMEOUT_MS + RECORD_MS, () => hosts.secondary.kill('SIGSTOP'));
+  await goesOnAfter('secondary frozen', FLUSH_TIMEOUT_MS + RECORD_MS, () => hosts.secondary.kill('SIGSTOP'));
   assert.equal(await hosts.state(), 'degraded');
   await goesOnAfter('pair set up again', RESTART_MS + RECORD_MS, async () => {
     await hosts.killSecondary();
@@ -44,7 +44,7 @@ export async function survives({ place, records }: SurvivalOptions): Promise<str
     await hosts.startPair();
   });
   await replicates();
-  await goesOnAfter('secondary killed', REQUEST_TIMEOUT_MS + RECORD_MS, () => hosts.killSecondary());
+  await goesOnAfter('secondary killed', FLUSH_TIMEOUT_MS + RECORD_MS, () => hosts.killSecondary());
   assert.equal(await hosts.state(), 'degraded');
   await goesOnAfter('own daemon restarted', RESTART_MS + RECORD_MS, async () => {
     await hosts.killPrimary();

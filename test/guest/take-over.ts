@@ -49,7 +49,7 @@ export async function takeOverCheckpoint({ place, records }: TakeOverOptions): P
     await pair.checkpoint();
     await guest.command('thaw');
   }
-  await guest.acknowledges(20);
+  await guest.acknowledges(16);
   await guestPair.killPrimaryAndGuest();
   await pair.failOver('checkpoint');
   const expectation = expectationOf(printed);
@@ -65,7 +65,7 @@ export async function takeOverCheckpoint({ place, records }: TakeOverOptions): P
 async function assertGoesOn(standby: Guest, lastAcknowledged: number): Promise<void> {
   const before = standby.lines.length;
   await standby.command(`write ${lastAcknowledged + 100}`);
-  await standby.acknowledges(20);
+  await standby.acknowledges(16);
   await standby.command('pause');
   expectationOf(standby.texts().slice(before));
   await standby.command('unmount');

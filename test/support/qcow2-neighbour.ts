@@ -30,7 +30,7 @@ export class Qcow2Neighbour implements AsyncDisposable {
     try {
       const image = folder.file('disk.qcow2');
       await run('qemu-img', ['create', '-q', '-f', 'qcow2', image, String(sizeBytes)]);
-      const args = ['--blockdev', `driver=file,node-name=file,filename=${image}`];
+      const args = ['--blockdev', `driver=file,node-name=file,filename=${image},discard=unmap`];
       args.push('--blockdev', 'driver=qcow2,node-name=disk,file=file,discard=unmap');
       args.push('--nbd-server', `addr.type=unix,addr.path=${folder.file('nbd')}`);
       args.push('--export', 'nbd,id=disk,node-name=disk,name=disk,writable=on', '--pidfile', folder.file('pid'));

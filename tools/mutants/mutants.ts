@@ -4,6 +4,7 @@ import { blockMutants } from './block-mutants.ts';
 import { bufferMutants } from './buffer-mutants.ts';
 import { checkpointMutants } from './checkpoint-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
+import { guestMutants } from './guest-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
 import { qemuFormMutants } from './qemu-form-mutants.ts';
@@ -21,4 +22,5 @@ export const mutants: readonly Mutant[] = [
   ...copyMutants,
   ...quorumMutants,
   ...throttleMutants,
+  ...guestMutants,
 ];
