@@ -4,13 +4,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EIO } from '../../src/base/errno.ts';
 import { NbdClient } from '../../src/nbd/client/index.ts';
-import { DISK_BYTES, LOAD_BLOCKS, LoadedPair, REQUEST_TIMEOUT_MS } from '../support/loaded-pair.ts';
+import { DISK_BYTES, LOAD_BLOCKS, LoadedPair } from '../support/loaded-pair.ts';
 import { Qcow2Neighbour } from '../support/qcow2-neighbour.ts';
 import { assertImageHolds, BLOCK_BYTES } from '../support/stamped-image.ts';
 
 const MIB = 1024 * 1024;
 /** Where nothing is to be late. */
 const PATIENT_MS = 10_000;
+/** Where something will be. */
+const SHORT_MS = 2000;
 
 /** A pair of one disk, on two qcow2 images. */
 class Qcow2Pair implements AsyncDisposable {
@@ -29,7 +31,12 @@ class Qcow2Pair implements AsyncDisposable {
     const [alpha, beta] = await Promise.all([Qcow2Neighbour.start(DISK_BYTES), Qcow2Neighbour.start(DISK_BYTES)]);
     const disks = { primaryDisk: () => alpha.definition, secondaryDisk: () => beta.definition };
     const linkOptions = { 'request-timeout': requestTimeoutMs };
-    return new Qcow2Pair(await LoadedPair.start({ disks: 1, linkOptions, ...disks }), alpha, beta);
+    try {
+      return new Qcow2Pair(await LoadedPair.start({ disks: 1, linkOptions, ...disks }), alpha, beta);
+    } catch (error) {
+      await Promise.all([alpha[Symbol.asyncDispose](), beta[Symbol.asyncDispose]()]);
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -66,7 +73,7 @@ test('two qcow2 images are replicated, and image latest of the second is the fir
 });
 
 test('a neighbour that freezes is a local disk that fails, and image checkpoint is committed into the other', async () => {
-  await using qcow2 = await Qcow2Pair.start(REQUEST_TIMEOUT_MS);
+  await using qcow2 = await Qcow2Pair.start(SHORT_MS);
   const { loaded, alpha, beta } = qcow2;
   const startMs = performance.now();
   await loaded.pair.checkpoint();
@@ -86,9 +93,11 @@ test('a neighbour that freezes is a local disk that fails, and image checkpoint 
   assertImageHolds(content, records, LOAD_BLOCKS, { acknowledgedBy: startMs, submittedBy: endMs });
 });
 
-test('a neighbour of the secondary that dies ends forwarding, and both sides say which disk it was', async () => {
-  await using qcow2 = await Qcow2Pair.start(PATIENT_MS);
-  const { loaded, beta } = qcow2;
+test('beside a raw image, a neighbour of the secondary that dies ends forwarding, and both sides say so', async () => {
+  await using beta = await Qcow2Neighbour.start(DISK_BYTES);
+  const linkOptions = { 'request-timeout': PATIENT_MS };
+  await using loaded = await LoadedPair.start({ disks: 1, linkOptions, secondaryDisk: () => beta.definition });
+  await loaded.pair.checkpoint();
   await beta.signal('SIGKILL');
   await loaded.acknowledges(200);
   const { reasons } = await loaded.degraded();
@@ -97,6 +106,8 @@ test('a neighbour of the secondary that dies ends forwarding, and both sides say
   assert.equal(report?.children[0]?.state, 'failed');
   assert.match(report.images.latest.reason ?? '', /a write of export 'replica0' failed/);
   await loaded.stopLoads();
+  assert.ok(loaded.loads[0].records.every(({ errno }) => errno === 0));
+  await loaded.assertPrimaryHoldsAll();
 });
 
 async function readView(loaded: LoadedPair): Promise<Buffer> {

@@ -123,14 +123,20 @@ export class GuestImage {
     return packageFiles(this.#packagesFolder, [kernel, ...SOURCES.map(source => source.name)]);
   }
 
+  /** All or none: what was cut short must not be taken for a package the next time. */
   #fetchPackages(): string[] {
-    const folder = this.#packagesFolder;
     if (process.getuid?.() === 0) updatePackageLists();
-    fetchPackages(folder, [KERNEL_PACKAGE, ...SOURCES.map(source => source.name)]);
-    const [meta] = packageFiles(folder, [KERNEL_PACKAGE]) ?? [];
-    if (meta !== undefined) fetchPackages(folder, [kernelOf(join(folder, meta))]);
+    const fetched = mkdtempSync(join(this.#cacheFolder, 'fetched-'));
+    try {
+      fetchPackages(fetched, [KERNEL_PACKAGE, ...SOURCES.map(source => source.name)]);
+      const [meta] = packageFiles(fetched, [KERNEL_PACKAGE]) ?? [];
+      if (meta !== undefined) fetchPackages(fetched, [kernelOf(join(fetched, meta))]);
+      for (const file of readdirSync(fetched)) renameSync(join(fetched, file), join(this.#packagesFolder, file));
+    } finally {
+      rmSync(fetched, { recursive: true, force: true });
+    }
     const files = this.#presentPackages();
-    if (files === null) throw new Error(`apt-get left not all packages in ${folder}`);
+    if (files === null) throw new Error(`apt-get left not all packages in ${this.#packagesFolder}`);
     return files;
   }
 }
