@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { systemClock } from '../../src/base/clock.ts';
 import { type Deferred, deferred, withDeadline } from '../../src/base/deadline.ts';
+import { messageOf } from '../../src/base/errors.ts';
 import { GuestImage } from '../../tools/guest/guest-image.ts';
 import { optionsOf } from '../support/nbd-options.ts';
 import { projectRoot } from '../support/project.ts';
@@ -19,6 +20,8 @@ const BOOT_MS = 60_000;
 /** A guest that KVM really runs is ready after one. */
 const TRIAL_MS = 4_000;
 const COMMAND_MS = 30_000;
+/** QEMU may wait for half a minute before it tries again to connect. */
+const RECORDS_MS = 60_000;
 const END_MS = 10_000;
 
 /** What is said for the kernel to start quickly and with little to say. */
@@ -112,14 +115,14 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Resolves when `count` more records have been acknowledged. */
-  async acknowledges(count: number, timeoutMs: number = COMMAND_MS): Promise<void> {
+  async acknowledges(count: number): Promise<void> {
     let missing = count;
     await this.#says(
       text => {
         if (text.startsWith('ack ')) missing -= 1;
         return missing === 0;
       },
-      timeoutMs,
+      RECORDS_MS,
       `${count} records acknowledged`,
     );
   }
@@ -142,7 +145,8 @@ export class Guest implements AsyncDisposable {
       return await withDeadline(wait.found.promise, timeoutMs, systemClock, message);
     } catch (error) {
       const last = this.lines.slice(-20).map(line => line.text);
-      throw new Error(`${message}; it said:\n${last.join('\n')}\n${this.#rest}\n${this.#complaints}`, { cause: error });
+      const said = `${last.join('\n')}\n${this.#rest}\n${this.#complaints}`;
+      throw new Error(`${messageOf(error)}; its last words:\n${said}`, { cause: error });
     } finally {
       this.#waits.delete(wait);
     }
@@ -161,7 +165,7 @@ export class Guest implements AsyncDisposable {
   }
 
   #failWaits(): void {
-    for (const wait of this.#waits) wait.found.reject(new Error('QEMU ended'));
+    for (const wait of this.#waits) wait.found.reject(new Error('QEMU has ended'));
   }
 }
 

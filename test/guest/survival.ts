@@ -11,7 +11,7 @@ import { FLUSH_TIMEOUT_MS, RestartedHosts } from './restarted-hosts.ts';
 /** Beside the pause itself: what an emulated guest takes for a record on a busy machine. */
 const RECORD_MS = 9000;
 /** A daemon's start, or two and a copy of the disk, and as long again until QEMU tries once more to connect. */
-const RESTART_MS = 20_000;
+const RESTART_MS = 30_000;
 
 export type SurvivalOptions = {
   readonly place: FolderPlace;

@@ -11,7 +11,7 @@ import { Sandbox } from './sandbox.ts';
 
 /** Two, because the machines this runs on have as many processors. */
 const SANDBOXES = 2;
-const TEST_TIMEOUT_MS = 60_000;
+const TEST_TIMEOUT_MS = 120_000;
 
 async function main(words: readonly string[]): Promise<number> {
   const chosen = mutants.filter(
