@@ -151,8 +151,8 @@ export const blockMutants: readonly Mutant[] = [
     rule: '3 notifiers',
     breaks: 'discards and zeroes change data before the notifiers have run',
     file: NODE,
-    search: 'if (this.#notifiers.length > 0 && request.changesData) {',
-    replace: "if (this.#notifiers.length > 0 && request.kind === 'write') {",
+    search: 'if (!this.#isWatched || !request.changesData)',
+    replace: "if (!this.#isWatched || request.kind !== 'write')",
     tests: [NOTIFIER_TEST],
   },
   {
