@@ -99,7 +99,7 @@ test('whatever the order in which children do their work, they end alike and no 
     fc.asyncProperty(moves, async sequence => {
       assert.deepEqual(await playAll(sequence, false), []);
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
 });
 
@@ -108,6 +108,6 @@ test('a child that fails now and then is put right, and never with older data th
     fc.asyncProperty(moves, async sequence => {
       await playAll(sequence, true);
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
 });
