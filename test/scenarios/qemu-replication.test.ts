@@ -364,6 +364,15 @@ describe('beyond the cases of QEMU', () => {
     await refuses(checkpoint(), /write of 512 bytes at 4096 on 'link' failed: EIO/);
   });
 
+  it('a link to a disk of another size joins no quorum, and replicates nothing', async () => {
+    await host.add('local', { driver: 'memory', size: SIZE });
+    await host.add('larger', { driver: 'memory', size: 2 * SIZE });
+    await host.add('forward', { driver: 'replication', mode: 'primary', file: 'larger' });
+    await host.add('root', quorum(['local']));
+    const added = host.qmp.execute('x-blockdev-change', { parent: 'root', node: 'forward' });
+    await refuses(added, /^Node 'forward' has 8388608 bytes and quorum 'root' has 4194304/);
+  });
+
   it('a take-over whose commit fails says so, and can be repeated', async () => {
     const rules = [{ event: 'pwritev', errno: EIO, once: true }];
     await host.add('disk', { driver: 'blkdebug', image: { driver: 'memory', size: SIZE }, 'inject-error': rules });

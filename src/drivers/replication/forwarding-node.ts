@@ -325,6 +325,10 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
     };
   }
 
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#timer?.cancel();
+  }
+
   #refuseUnlessClean(checkpoint: number): void {
     if (this.#state === 'running' && this.#dirty.isEmpty) return;
     const why = this.#copy.error === null ? '' : ` (${this.#copy.error})`;
