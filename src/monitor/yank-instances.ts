@@ -9,10 +9,18 @@ export type YankInstance =
   | { readonly type: 'chardev'; readonly id: string }
   | { readonly type: 'migration' };
 
+const KIND = 'what is meant; there is never a migration here';
+
 export const yankInstance: z.ZodType<YankInstance> = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('block-node'), 'node-name': z.string() }),
-  z.strictObject({ type: z.literal('chardev'), id: z.string() }),
-  z.strictObject({ type: z.literal('migration') }),
+  z.strictObject({
+    type: z.literal('block-node').describe(KIND),
+    'node-name': z.string().describe('the nbd node'),
+  }),
+  z.strictObject({
+    type: z.literal('chardev').describe(KIND),
+    id: z.string().describe("the monitor's chardev"),
+  }),
+  z.strictObject({ type: z.literal('migration').describe(KIND) }),
 ]);
 
 /** The chardevs of monitors, then the nbd nodes. */

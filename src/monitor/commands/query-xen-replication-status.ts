@@ -8,7 +8,10 @@ export const queryXenReplicationStatus: Command = defineCommand({
   name: 'query-xen-replication-status',
   summary: 'Whether something is wrong with what replicates in this daemon, and what; query-replication tells more',
   arguments: z.strictObject({}),
-  returns: z.strictObject({ error: z.boolean(), desc: z.string().optional() }),
+  returns: z.strictObject({
+    error: z.boolean().describe('something is wrong, or replication does not run'),
+    desc: z.string().optional().describe('what is wrong'),
+  }),
   run: (_args, daemon) => {
     const desc = errorOfAll(daemon);
     return desc === null ? { error: false } : { error: true, desc };

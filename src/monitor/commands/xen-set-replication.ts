@@ -10,7 +10,11 @@ export const xenSetReplication: Command = defineCommand({
   summary:
     'Starts or stops replication of all nodes of one role, as one group. Stopping a secondary with `failover` takes ' +
     'over with image checkpoint, by a job for each node called commit-NODE',
-  arguments: z.strictObject({ enable: z.boolean(), primary: z.boolean(), failover: z.boolean().optional() }),
+  arguments: z.strictObject({
+    enable: z.boolean().describe('starts; false stops'),
+    primary: z.boolean().describe('the role: of `replication` nodes that write to copies, or of `colo-buffer` nodes'),
+    failover: z.boolean().optional().describe('only to stop: a secondary takes over with image checkpoint'),
+  }),
   run: async ({ enable, primary, failover }, daemon) => {
     const role = primary ? 'primary' : 'secondary';
     if (!enable) await stopRole(daemon, role, failover ?? false);

@@ -7,7 +7,9 @@ import { yankAll, yankInstance } from '../yank-instances.ts';
 export const yank: Command = defineCommand({
   name: 'yank',
   summary: 'Closes the connections of nbd nodes and of chardevs at once; what waits for them fails',
-  arguments: z.strictObject({ instances: z.array(yankInstance) }),
+  arguments: z.strictObject({
+    instances: z.array(yankInstance).describe('whose connections are closed: all of these, or none'),
+  }),
   allowOutOfBand: true,
   run: ({ instances }, daemon) => yankAll(daemon, instances),
 });
