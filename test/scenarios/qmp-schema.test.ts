@@ -17,6 +17,7 @@ const DIFFERENCES: readonly (readonly [differences: RegExp, reason: string])[] =
   [/^blockdev-\S+\(blkdebug\)\S*event: does not take/, 'events of image formats that are not there'],
   [/^blockdev-\S+server\.type: does not take (vsock|fd)$/, 'servers are reached by TCP and unix sockets'],
   [/^blockdev-\S+\(\S+: is missing$/, 'an option of a driver that is not supported is refused by name'],
+  [/^blockdev-\S+\(replication\)\.(mode|file): may be left out$/, 'the form with children has neither'],
   [/^nbd-server-start\.addr\S*: (is missing|does not take)/, 'it listens on TCP and unix sockets'],
   [/^nbd-server-start\.tls-authz: is missing$/, 'there are no authorisation objects'],
   [/^block-export-add\.type: does not take/, 'exports are NBD exports'],
