@@ -373,6 +373,15 @@ describe('beyond the cases of QEMU', () => {
     await refuses(added, /^Node 'forward' has 8388608 bytes and quorum 'root' has 4194304/);
   });
 
+  it('nothing that replicates is not replication that runs, though QEMU answers as if all were well', async () => {
+    const refused = /^Block replication is not running: there is no replication and no colo-buffer node/;
+    await refuses(start(true), refused);
+    await refuses(stop(true, false), refused);
+    await refuses(stop(false, true), refused);
+    await refuses(checkpoint(), refused);
+    assert.deepEqual(await status(), { error: true, desc: 'Block replication is not running' });
+  });
+
   it('a take-over whose commit fails says so, and can be repeated', async () => {
     const rules = [{ event: 'pwritev', errno: EIO, once: true }];
     await host.add('disk', { driver: 'blkdebug', image: { driver: 'memory', size: SIZE }, 'inject-error': rules });
