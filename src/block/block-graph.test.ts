@@ -82,7 +82,7 @@ test('a node in use is not removed, and the refusal says who uses it', async () 
   await using graph = newGraph();
   await graph.add(disk);
   await graph.add({ driver: 'raw', 'node-name': 'window', file: 'disk' });
-  await assert.rejects(graph.remove('disk'), /Node disk is in use by node 'window'/);
+  await assert.rejects(graph.remove('disk'), /Block device disk is in use by node 'window'/);
   {
     using _client = new DiskClient(graph.node('window'), READ_SHARED, "export 'root'");
     await assert.rejects(graph.remove('window'), /Node window is in use by export 'root'/);

@@ -88,8 +88,7 @@ export class BlockGraph implements AsyncDisposable {
   async remove(name: string): Promise<void> {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new UsageError(`Failed to find node with node-name='${name}'`);
-    const [user] = entry.node.parents;
-    if (user !== undefined) throw new UsageError(`Node ${name} is in use by ${user.holder}; remove that first`);
+    refuseUsed(entry.node);
     await this.#close(name, entry);
   }
 
@@ -338,6 +337,15 @@ function nodesBelow(node: BlockNode, found: Set<BlockNode> = new Set()): Set<Blo
   found.add(node);
   for (const edge of node.children.values()) nodesBelow(edge.node, found);
   return found;
+}
+
+/** Throws UsageError where somebody uses `node`; QEMU has one text for roots and another for parents. */
+function refuseUsed(node: BlockNode): void {
+  const users = [...node.parents];
+  const user = users.find(({ backend }) => backend !== null) ?? users[0];
+  if (user === undefined) return;
+  const what = user.backend === null ? 'Block device' : 'Node';
+  throw new UsageError(`${what} ${node.name} is in use by ${user.holder}; remove that first`);
 }
 
 function refuseCycle(parent: BlockNode, role: string, child: BlockNode): void {

@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Clock } from '../base/clock.ts';
+import { ENOENT, errnoOf } from '../base/errno.ts';
 import { messageOf, UsageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { ThrottleGroup } from '../drivers/throttle/throttle-group.ts';
@@ -201,14 +202,18 @@ export class UserObjects {
   }
 }
 
-async function readSecret({ data, file, format }: SecretDefinition): Promise<string> {
-  if ((data === undefined) === (file === undefined)) {
-    throw new UsageError("'file' or 'data' must be provided for a secret, and not both");
+async function readSecretFile(file: string | undefined): Promise<string> {
+  if (file === undefined) throw new UsageError("Either 'file' or 'data' must be provided");
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const why = errnoOf(cause) === ENOENT ? 'No such file or directory' : messageOf(cause);
+    throw new UsageError(`Unable to read ${file}: Failed to open file “${file}”: ${why}`, { cause });
   }
-  const text =
-    data ??
-    (await readFile(file ?? '', 'utf8').catch(cause => {
-      throw new UsageError(`Cannot read secret '${file}': ${messageOf(cause)}`, { cause });
-    }));
+}
+
+async function readSecret({ data, file, format }: SecretDefinition): Promise<string> {
+  if (data !== undefined && file !== undefined) throw new UsageError("'file' and 'data' are mutually exclusive");
+  const text = data ?? (await readSecretFile(file));
   return format === 'base64' ? Buffer.from(text, 'base64').toString() : text;
 }

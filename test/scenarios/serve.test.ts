@@ -36,7 +36,7 @@ const REFUSED: readonly (readonly [args: readonly string[], says: RegExp])[] = [
   [['empty.img', '--socket', 's'], /Image 'empty\.img' has length 0/],
   [['sealed.img', '--socket', 's'], /Image 'sealed\.img' is read-only/],
   [['disk.img', '--socket', 'x'.repeat(108)], /has 108 bytes, more than the 107/],
-  [['disk.img', '--socket', 'none/s'], /folder of socket 'none\/s'/],
+  [['disk.img', '--socket', 'none/s'], /Failed to bind socket to none\/s: No such file or directory/],
   [['disk.img', '--socket', 'disk.img'], /'disk\.img' exists and is not a socket/],
   [['disk.img', '--socket', 's', '--port', '1'], /--socket excludes --port and --host/],
   [['disk.img', '--port', '65536'], /Port '65536' is not a number from 0 to 65535/],

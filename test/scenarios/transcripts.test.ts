@@ -34,16 +34,27 @@ function daemonsOf(subject: SubjectName): readonly (readonly [Transcript, ...Tra
 
 function playAll(name: SubjectName, shared: readonly [Transcript, ...Transcript[]]): void {
   describe(shared.map(transcript => transcript.name).join(', '), () => {
-    let directory: TemporaryFolder;
-    let subject: MonitorSubject;
+    let folder: TemporaryFolder;
+    let subject: MonitorSubject | null = null;
     before(async () => {
-      directory = await TemporaryFolder.create('memory');
-      subject = await MonitorSubject.start(name, shared, directory.file('d'));
+      folder = await TemporaryFolder.create('memory');
     });
     after(async () => {
       await subject?.[Symbol.asyncDispose]();
-      await directory?.[Symbol.asyncDispose]();
+      await folder?.[Symbol.asyncDispose]();
     });
-    for (const transcript of shared) it(transcript.name, () => playTranscript(transcript, subject));
+    for (const transcript of shared) {
+      it(transcript.name, async () => {
+        subject ??= await MonitorSubject.start(name, shared, folder.file(transcript.name));
+        try {
+          await playTranscript(transcript, subject);
+        } catch (error) {
+          // What it left behind is not for the next ones.
+          await subject[Symbol.asyncDispose]();
+          subject = null;
+          throw error;
+        }
+      });
+    }
   });
 }

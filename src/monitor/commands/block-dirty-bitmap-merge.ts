@@ -14,7 +14,7 @@ export const blockDirtyBitmapMerge: Command = defineCommand({
     target: z.string().describe('the bitmap that is added to'),
     bitmaps: z.array(BITMAP_REFERENCE).describe('the bitmaps that are added, which stay as they are'),
   }),
-  errors: ["`Bitmaps are of different sizes (destination size is N, 'NAME' is M) and can't be merged`"],
+  errors: ["`Bitmaps are of different sizes (destination size is N, source size is M) and can't be merged`"],
   run: ({ node: nodeName, target: targetName, bitmaps }, daemon) => {
     const node = findNode(daemon.graph, nodeName);
     const target = node.bitmaps.checkUnused(targetName).bitmap;
@@ -23,10 +23,10 @@ export const blockDirtyBitmapMerge: Command = defineCommand({
         ? node.bitmaps.get(reference)
         : findNode(daemon.graph, reference.node).bitmaps.get(reference.name),
     );
-    for (const { name, bitmap } of sources) {
+    for (const { bitmap } of sources) {
       if (bitmap.lengthBytes !== target.lengthBytes) {
         throw new UsageError(
-          `Bitmaps are of different sizes (destination size is ${target.lengthBytes}, '${name}' is ${bitmap.lengthBytes}) and can't be merged`,
+          `Bitmaps are of different sizes (destination size is ${target.lengthBytes}, source size is ${bitmap.lengthBytes}) and can't be merged`,
         );
       }
     }

@@ -10,6 +10,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { ENOENT, errnoOf } from '../../base/errno.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 import { secureContextOptions } from './secure-context.ts';
 import type { TlsEndpoint, X509Credentials } from './tls-credentials.ts';
@@ -60,7 +61,8 @@ async function readPem(directory: string, name: string, needed: boolean): Promis
     return await readFile(path);
   } catch (cause) {
     if (!needed && cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null;
-    throw new UsageError(`Cannot read TLS file '${path}': ${messageOf(cause)}; create it, for instance with certtool`, {
+    const why = errnoOf(cause) === ENOENT ? 'No such file or directory' : messageOf(cause);
+    throw new UsageError(`Unable to access credentials ${path}: ${why}; create it, for instance with certtool`, {
       cause,
     });
   }
