@@ -15,13 +15,11 @@ export const jobArguments: {
   'auto-finalize': z.ZodOptional<z.ZodBoolean>;
   'auto-dismiss': z.ZodOptional<z.ZodBoolean>;
 } = {
-  'job-id': z.string().optional(),
-  /** Bytes a second; 0 is no limit. */
-  speed: z.int().optional(),
-  /** For QEMU's sake: no node is made for the job. */
-  'filter-node-name': z.string().optional(),
-  'auto-finalize': z.boolean().optional(),
-  'auto-dismiss': z.boolean().optional(),
+  'job-id': z.string().optional().describe('id of the job, needed here'),
+  speed: z.int().optional().describe('limit in bytes a second; 0, the default, is none'),
+  'filter-node-name': z.string().optional().describe("accepted as QEMU's scripts give it: no node is made for the job"),
+  'auto-finalize': z.boolean().optional().describe('takes effect by itself when its work is done; true if left out'),
+  'auto-dismiss': z.boolean().optional().describe('is forgotten by itself when it has ended; true if left out'),
 };
 
 export type JobArguments = z.output<z.ZodObject<typeof jobArguments>>;

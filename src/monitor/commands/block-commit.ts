@@ -19,16 +19,13 @@ const BUFFER_BYTES = 16 * 1024 * 1024;
 
 const commitArguments = z.strictObject({
   ...jobArguments,
-  device: z.string(),
-  /** The image that is written to: the backing of `device`. */
-  'base-node': z.string().optional(),
-  base: z.string().optional(),
-  /** The image that is merged: `device` itself. */
-  'top-node': z.string().optional(),
-  top: z.string().optional(),
-  /** Refused: what `device` names is never backed by a file that knows of it. */
-  'backing-file': z.string().optional(),
-  'on-error': onError,
+  device: z.string().describe('the overlay'),
+  'base-node': z.string().optional().describe('the image that is written to: the backing of `device`'),
+  base: z.string().optional().describe('the same by the name of its file'),
+  'top-node': z.string().optional().describe('the image that is merged: `device` itself'),
+  top: z.string().optional().describe('the same by the name of its file'),
+  'backing-file': z.string().optional().describe('refused: no image knows by name what it is backed by'),
+  'on-error': onError.describe('what the job does when a request fails'),
 });
 
 type CommitArguments = z.output<typeof commitArguments>;

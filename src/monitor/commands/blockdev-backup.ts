@@ -18,13 +18,16 @@ export const blockdevBackup: Command = defineCommand({
     'copied, and go on where it cannot be, which ends the job',
   arguments: z.strictObject({
     ...jobArguments,
-    device: z.string(),
-    target: z.string(),
-    sync: z.enum(SYNC_MODES),
-    /** Nothing here compresses. */
-    compress: z.boolean().optional(),
-    'on-source-error': onError,
-    'on-target-error': onError,
+    device: z.string().describe('the node that is copied'),
+    target: z.string().describe('the node it is copied to, of the same size'),
+    sync: z
+      .enum(SYNC_MODES)
+      .describe(
+        'what is copied: all (`full`), what the topmost image has (`top`), or only what is overwritten (`none`)',
+      ),
+    compress: z.boolean().optional().describe('must not be true: nothing here compresses'),
+    'on-source-error': onError.describe('what the job does when a read fails'),
+    'on-target-error': onError.describe('what the job does when a write fails'),
   }),
   run: async (args, daemon) => {
     const { graph, jobs, clock } = daemon;

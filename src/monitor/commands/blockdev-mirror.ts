@@ -18,17 +18,23 @@ const DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024;
 
 const mirrorArguments = z.strictObject({
   ...jobArguments,
-  device: z.string(),
-  target: z.string(),
-  /** A child of `device` that the target takes the place of, rather than of all of it. */
-  replaces: z.string().optional(),
-  sync: z.enum(['top', 'full', 'none', 'incremental', 'bitmap']),
-  granularity: z.int().optional(),
-  /** Bytes of all copies in flight. */
-  'buf-size': z.int().optional(),
-  'on-source-error': onError,
-  'on-target-error': onError,
-  'copy-mode': z.enum(['background', 'write-blocking']).default('background'),
+  device: z.string().describe('the node that is copied'),
+  target: z.string().describe('the node it is copied to, which nobody else writes'),
+  replaces: z
+    .string()
+    .optional()
+    .describe('a child of the quorum `device` whose place the target takes, rather than that of all of it'),
+  sync: z
+    .enum(['top', 'full', 'none', 'incremental', 'bitmap'])
+    .describe('what is copied first: all (`full`), what the topmost image has (`top`), or nothing (`none`)'),
+  granularity: z.int().optional().describe('bytes that are copied at least, a power of two'),
+  'buf-size': z.int().optional().describe('bytes of all copies in flight; 16 MiB if left out'),
+  'on-source-error': onError.describe('what the job does when a read fails'),
+  'on-target-error': onError.describe('what the job does when a write fails'),
+  'copy-mode': z
+    .enum(['background', 'write-blocking'])
+    .default('background')
+    .describe('whether a write waits until the target has it as well'),
 });
 
 type MirrorArguments = z.output<typeof mirrorArguments>;
