@@ -79,8 +79,8 @@ export const blockMutants: readonly Mutant[] = [
     rule: '3 graph',
     breaks: 'a node in use is removed',
     file: GRAPH,
-    search: 'if (user !== undefined)',
-    replace: 'if (false)',
+    search: 'if (user === undefined)',
+    replace: 'if (true)',
     tests: [GRAPH_TEST],
   },
   {

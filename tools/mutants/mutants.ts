@@ -5,6 +5,7 @@ import { bufferMutants } from './buffer-mutants.ts';
 import { checkpointMutants } from './checkpoint-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
 import { guestMutants } from './guest-mutants.ts';
+import { monitorMutants } from './monitor-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
 import { qemuFormMutants } from './qemu-form-mutants.ts';
@@ -19,6 +20,7 @@ export const mutants: readonly Mutant[] = [
   ...qemuFormMutants,
   ...checkpointMutants,
   ...nbdMutants,
+  ...monitorMutants,
   ...copyMutants,
   ...quorumMutants,
   ...throttleMutants,

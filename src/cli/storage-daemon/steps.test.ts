@@ -65,7 +65,10 @@ const REFUSED: readonly (readonly [options: readonly string[], says: RegExp])[] 
   [['nbd-server addr.type=inet,addr.host=127.0.0.1'], /Parameter 'addr.port' is missing/],
   [[`nbd-server addr.type=unix,addr.path=${'x'.repeat(108)}`], /has 108 bytes, more than the 107/],
   [['nbd-server addr.type=unix,addr.path=DIR/disk.img'], /exists and is not a socket/],
-  [['nbd-server addr.type=unix,addr.path=DIR/none/nbd'], /Failed to bind socket to .*none\/nbd: No such file or directory/],
+  [
+    ['nbd-server addr.type=unix,addr.path=DIR/none/nbd'],
+    /Failed to bind socket to .*none\/nbd: No such file or directory/,
+  ],
   [['chardev socket,id=c,path=DIR/qmp'], /add server=on/],
   [['chardev socket,id=c,server=on'], /has no address/],
   [['chardev socket,id=c,server=on,host=h,port=http'], /Port 'http' of chardev 'c' is not a number/],

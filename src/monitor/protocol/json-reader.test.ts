@@ -33,6 +33,7 @@ const VALUES: readonly (readonly [text: string, value: JsonValue])[] = [
     [9007199254740991, 1500, -0.25, 1.2345678901234568e29],
   ],
   ['"a }] , : {["', 'a }] , : {['],
+  ['[-0,-0.0]', [0, -0]],
 ];
 
 /** As qemu-storage-daemon 7.2 answers them. */
@@ -51,6 +52,13 @@ const ERRORS: readonly (readonly [text: string, error: string])[] = [
   ['"\\ud800"', 'JSON parse error, \\ud800 is not a valid Unicode character'],
   ['"\\ude00\\ud83d"', 'JSON parse error, \\ude00 is not a valid Unicode character'],
   ['01', "JSON parse error, stray '01'"],
+  ['1.x', "JSON parse error, stray '1.x'"],
+  ['1e+ ', "JSON parse error, stray '1e+ '"],
+  ['-a', "JSON parse error, stray '-a'"],
+  ['+1', "JSON parse error, stray '+'"],
+  ['"\\u12"', 'JSON parse error, \\u12" is not a valid Unicode character'],
+  ['"\\uffff"', 'JSON parse error, \\uffff is not a valid Unicode character'],
+  ['"\\ud83d\\u0041"', 'JSON parse error, \\ud83d is not a valid Unicode character'],
   ['%', "JSON parse error, stray '%'"],
 ];
 
@@ -85,6 +93,30 @@ describe('JsonReader', () => {
         assert.deepEqual(outcomes.at(-1), { value: { id: 1 } });
       }
     }
+  });
+
+  it('takes each control character for a mistake of its own, and what is between them for none', () => {
+    const strays = read('\x01abc\x02{"a":1}').map(outcome => ('error' in outcome ? outcome.error : outcome.value));
+    assert.deepEqual(strays, ["JSON parse error, stray '\x01'", "JSON parse error, stray '\x02'", { a: 1 }]);
+  });
+
+  it('reads a number that ends where another token begins', () => {
+    assert.deepEqual(read('0e1 '), [{ value: 0 }, { error: "JSON parse error, invalid keyword 'e'" }, { value: 1 }]);
+  });
+
+  it('decodes UTF-8 as QEMU does: C0 80 is the character 0, and other long forms are wrong', () => {
+    assert.deepEqual(read(Buffer.from('"\xc0\x80"', 'latin1')), [{ value: '\0' }]);
+    for (const wrong of ['\xc1\x81', '\xe0\x80\x80', '\xed\xa0\x80', '\xf8\x88\x80\x80\x80', '\xef\xbf\xbf', '\x80']) {
+      const [outcome] = read(Buffer.from(`"${wrong}"`, 'latin1'));
+      assert.deepEqual(outcome, { error: 'JSON parse error, invalid UTF-8 sequence in string' }, JSON.stringify(wrong));
+    }
+  });
+
+  it('shows stray bytes up to the first 0, with a replacement for each sequence that is wrong', () => {
+    const shown = (text: string): Outcome | undefined => read(Buffer.from(text, 'latin1'))[0];
+    assert.deepEqual(shown('\0x'), { error: "JSON parse error, stray ''" });
+    assert.deepEqual(shown('"a\xe2\x82\x01'), { error: "JSON parse error, stray '\"a\ufffd\x01'" });
+    assert.deepEqual(shown('\xff'), { error: "JSON parse error, stray '\ufffd'" });
   });
 
   it('refuses bytes in a string that are not UTF-8', () => {
