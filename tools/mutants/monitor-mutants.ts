@@ -16,9 +16,7 @@ const LIMITER_TEST = 'src/monitor/events/event-limiter.test.js';
 const EXPLAIN_TEST = 'src/block/explain-options.test.js';
 const MONITOR_TEST = 'test/scenarios/monitor.test.js';
 const HOSTILE_TEST = 'test/scenarios/hostile-clients.test.js';
-const ODD_TEST = 'test/scenarios/odd-input.test.js';
 const SCHEMA_TEST = 'test/scenarios/qmp-schema.test.js';
-const TRANSCRIPTS_TEST = 'test/scenarios/transcripts.test.js';
 
 export const monitorMutants: readonly Mutant[] = [
   {
@@ -67,7 +65,7 @@ export const monitorMutants: readonly Mutant[] = [
     file: LEXER,
     search: "this.#state = 'between';\n        }",
     replace: "this.#state = 'between';\n            if (isControl(byte)) return at;\n        }",
-    tests: [READER_TEST, ODD_TEST],
+    tests: [READER_TEST],
   },
   {
     rule: 'monitor: UTF-8',
@@ -99,7 +97,7 @@ export const monitorMutants: readonly Mutant[] = [
     file: LIMITER,
     search: 'if (last !== null)',
     replace: 'if (false)',
-    tests: [LIMITER_TEST, TRANSCRIPTS_TEST],
+    tests: [LIMITER_TEST],
   },
   {
     rule: 'monitor: rate limit',
