@@ -18,7 +18,6 @@ const DIFFERENCES: readonly (readonly [differences: RegExp, reason: string])[] =
   [/^blockdev-\S+server\.type: does not take (vsock|fd)$/, 'servers are reached by TCP and unix sockets'],
   [/^blockdev-\S+\(\S+: is missing$/, 'an option of a driver that is not supported is refused by name'],
   [/^blockdev-\S+\(replication\)\.(mode|file): may be left out$/, 'the form with children has neither'],
-  [/^blockdev-\S+\(replication\)\.(mode|file): may be left out$/, 'the driver has a form of our own'],
   [
     /^blockdev-backup\.(bitmap|bitmap-mode|x-perf): is missing$/,
     'a backup copies what is there, not what a bitmap says',
