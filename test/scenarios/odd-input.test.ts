@@ -65,6 +65,16 @@ const OTHER_WORDS: readonly { readonly own: RegExp; readonly theirs: RegExp; rea
   },
   { own: /'addr\.(path|host)' is missing/, theirs: /'addr\.data' is missing/, reason: 'the flat form is taken too' },
   {
+    own: /^threshold may not exceed children count/,
+    theirs: /^Parameter 'vote-threshold' expects a value >= 1/,
+    reason: 'QEMU keeps 32 bits of a threshold',
+  },
+  {
+    own: /is not a port from 0 to 65535/,
+    theirs: /^(NBD server already running|address resolution failed)/,
+    reason: 'a port is checked with the other arguments',
+  },
+  {
     own: /^(The size '.*' is not a size|Invalid node-name)/,
     theirs: /^Invalid parameter type for 'size'/,
     reason: 'a size may be text such as 64M',

@@ -14,11 +14,13 @@ const transcripts: readonly Transcript[] = readdirSync(folder)
   .sort()
   .map(name => parseTranscript(name, readFileSync(join(folder, name), 'utf8')));
 
-for (const subject of SUBJECTS) {
-  describe(`transcripts that ${subject} answers`, () => {
-    for (const shared of daemonsOf(subject)) playAll(subject, shared);
-  });
-}
+describe('transcripts', { concurrency: SUBJECTS.length }, () => {
+  for (const subject of SUBJECTS) {
+    describe(`that ${subject} answers`, () => {
+      for (const shared of daemonsOf(subject)) playAll(subject, shared);
+    });
+  }
+});
 
 /** Transcripts that one process serves, process by process. */
 function daemonsOf(subject: SubjectName): readonly (readonly [Transcript, ...Transcript[]])[] {

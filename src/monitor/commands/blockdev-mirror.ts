@@ -5,6 +5,7 @@ import { UsageError } from '../../base/errors.ts';
 import type { BlockGraph } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { DIRTY_GRANULARITY_BYTES } from '../../block/dirty-bitmap.ts';
+import { uint32 } from '../../block/qapi-types.ts';
 import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { MirrorWork } from '../../jobs/mirror-work.ts';
 import { type Command, defineCommand } from '../command.ts';
@@ -27,7 +28,7 @@ const mirrorArguments = z.strictObject({
   sync: z
     .enum(['top', 'full', 'none', 'incremental', 'bitmap'])
     .describe('what is copied first: all (`full`), what the topmost image has (`top`), or nothing (`none`)'),
-  granularity: z.int().optional().describe('bytes that are copied at least, a power of two'),
+  granularity: uint32().optional().describe('bytes that are copied at least, a power of two'),
   'buf-size': z.int().optional().describe('bytes of all copies in flight; 16 MiB if left out'),
   'on-source-error': onError.describe('what the job does when a read fails'),
   'on-target-error': onError.describe('what the job does when a write fails'),

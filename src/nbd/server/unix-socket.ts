@@ -20,6 +20,7 @@ const SOCKET_MODE = 0o600;
 
 /** Makes `server` listen at `path`. Throws UsageError naming the path and the remedy. Returns what removes the path. */
 export async function listenOnPath(server: Server, path: string): Promise<() => Promise<void>> {
+  if (path === '') throw new UsageError('The path of a unix socket is empty; give it one');
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_SOCKET_PATH_BYTES) {
     throw new UsageError(
