@@ -5,7 +5,7 @@ import { ManualClock } from '../../test/support/manual-clock.ts';
 import { EIO, ENOSPC, ESHUTDOWN, ETIMEDOUT } from '../base/errno.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from './block-edge.ts';
 import { BlockNode } from './block-node.ts';
-import type { BlockRequest } from './block-request.ts';
+import { type BlockRequest, releaseRequest, takeRequest } from './block-request.ts';
 import { drainRoots, rootsAbove } from './drain.ts';
 
 /** A disk whose requests end when the test says so. */
@@ -119,4 +119,35 @@ test('a drain that takes too long fails by its deadline, and nothing stays held'
   assert.equal(node.pending.length, 2);
   node.endAll();
   assert.deepEqual(await Promise.all([stuck, next]), [0, 0]);
+});
+
+test('work of several requests goes on while its root is held, and a drain waits for all of it', async () => {
+  const node = new HoldingNode();
+  const clock = new ManualClock();
+  using disk = new DiskClient(node);
+  disk.backend.beginWork();
+  let isDrained = false;
+  const drained = drainRoots([disk.backend], 1000, clock).then(release => {
+    isDrained = true;
+    return release;
+  });
+  const request = takeRequest('write', { requestDone: done => releaseRequest(done) });
+  request.length = 1;
+  disk.backend.submitInWork(request);
+  assert.equal(node.pending.length, 1);
+  node.endAll();
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(isDrained, false);
+  disk.backend.endWork();
+  const release = await drained;
+  assert.ok(disk.backend.isHeld);
+  let released = 0;
+  disk.backend.onRelease(() => {
+    released += 1;
+  });
+  release();
+  assert.deepEqual([released, disk.backend.isHeld], [1, false]);
+  disk.backend.hold();
+  disk.backend.unhold();
+  assert.equal(released, 1);
 });

@@ -31,15 +31,17 @@ test('a backup is the disk as it was at the start, whatever is written meanwhile
 });
 
 test('writes in flight at the start are in it, and none that comes later', async () => {
-  await using copy = await LiveCopy.create({ seed: 2 });
-  copy.write(0, Buffer.alloc(4096, 1));
-  const job = copy.start(backupOf(copy));
-  assert.equal(job.status, 'paused');
-  copy.write(8192, Buffer.alloc(4096, 2));
-  await copy.until(() => job.status === 'concluded' && copy.isQuiet, { writes: false });
-  assert.equal(copy.target.bytes[0], 1);
-  assert.ok(copy.target.bytes.subarray(4096).equals(copy.before.subarray(4096)));
-  assert.equal(copy.source.bytes[8192], 2);
+  for (let seed = 1; seed <= 6; seed++) {
+    await using copy = await LiveCopy.create({ seed });
+    copy.write(0, Buffer.alloc(4096, 1));
+    const job = copy.start(backupOf(copy));
+    assert.equal(job.status, 'paused');
+    copy.write(8192, Buffer.alloc(4096, 2));
+    await copy.until(() => job.status === 'concluded' && copy.isQuiet, { writes: false });
+    const expected = Buffer.from(copy.before).fill(1, 0, 4096);
+    assert.ok(copy.target.bytes.equals(expected), `seed ${seed}`);
+    assert.equal(copy.source.bytes[8192], 2);
+  }
 });
 
 test('a backup that fails never fails a write, and one that does not is right', async () => {
@@ -103,4 +105,15 @@ test('a write that waits for a target which hangs goes on in time, and the backu
   assert.equal(copy.failedWrites, 0);
   await copy.until(() => job.status === 'concluded', { writes: false });
   assert.match(job.info.error ?? '', /^Connection timed out: a write waited too long for node 'target'$/);
+});
+
+test('a drain of the source comes to its end while writes wait for what they overwrite', async () => {
+  await using copy = await LiveCopy.create({ seed: 6 });
+  const job = copy.start(backupOf(copy));
+  for (let drains = 0; drains < 10; drains++) {
+    for (let turns = 0; turns < 4; turns++) await copy.turn();
+    await copy.drain(copy.random.pick([copy.source, copy.target]));
+  }
+  await copy.until(() => job.status === 'concluded');
+  assert.ok(copy.target.bytes.equals(copy.before));
 });

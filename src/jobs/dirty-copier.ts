@@ -3,7 +3,7 @@
  *
  * `sweep` copies all that is dirty, with several copies in flight. `copyNow` copies a range on behalf of somebody who
  * waits for it, such as a write of the guest. No two copies under way overlap, so that the last to read is the last to
- * write. Copies for waiters go on while the roots are held; a sweep begins none then.
+ * write. Copies for waiters go on while the source is drained; a sweep begins none then.
  */
 
 import { assert } from '../base/assert.ts';
@@ -42,7 +42,7 @@ export class DirtyCopier implements RangeCopyOwner {
   #doneBytes = 0;
   #pacer: Timer | null = null;
   #retryAtMs = 0;
-  #awaitsRelease = false;
+  readonly #awaited = new Set<BlockBackend>();
 
   constructor(options: DirtyCopierOptions) {
     assert(options.sides.requestBytes % options.todo.granularityBytes === 0, 'Requests are whole granules');
@@ -145,7 +145,10 @@ export class DirtyCopier implements RangeCopyOwner {
     // What is swept without regard for the job is swept while guests are held.
     const delayMs = yields ? Math.max(control.limit.delayMs, this.#retryAtMs - control.clock.nowMs()) : 0;
     if (delayMs > 0) return this.#later(delayMs);
-    if (sides.source.isHeld || sides.target.isHeld) return this.#afterRelease(sides);
+    if (sides.source.isHeld || sides.target.isHeld) {
+      this.#afterRelease(sides.source.isHeld ? sides.source : sides.target);
+      return 'later';
+    }
     const offset = this.#nextFree();
     if (offset === null) return 'later';
     const most = control.limit.bytesPerSecond > 0 ? sides.requestBytes : PROBE_BYTES;
@@ -173,15 +176,15 @@ export class DirtyCopier implements RangeCopyOwner {
     return 'later';
   }
 
-  #afterRelease({ source, target }: CopySides): Start {
-    if (this.#awaitsRelease) return 'later';
-    this.#awaitsRelease = true;
-    const root: BlockBackend = source.isHeld ? source : target;
+  /** Looks again for what to do when `root` is no longer held. */
+  #afterRelease(root: BlockBackend): void {
+    if (this.#awaited.has(root)) return;
+    this.#awaited.add(root);
     root.onRelease(() => {
-      this.#awaitsRelease = false;
+      this.#awaited.delete(root);
+      this.#services.advance();
       this.wake();
     });
-    return 'later';
   }
 
   /** The next dirty granule from the cursor on, or else from the start, that no copy under way has; null if all have. */
@@ -204,7 +207,12 @@ export class DirtyCopier implements RangeCopyOwner {
   #serve(waiter: CopyWaiter): RangeCopy | 'wait' | 'done' {
     const end = waiter.offset + waiter.length;
     if (this.#overlapping(waiter.offset, waiter.length) !== null) return 'wait';
-    const { requestBytes } = this.#options.sides;
+    const { requestBytes, source, target } = this.#options.sides;
+    // A drain of the source waits for whom this serves; a drain of the target alone does not, and is respected.
+    if (target.isHeld && !source.isHeld) {
+      this.#afterRelease(target);
+      return 'wait';
+    }
     if (this.#options.services === 'all') {
       if (waiter.length === 0) return 'done';
       return this.#startService(waiter.offset, Math.min(waiter.length, requestBytes));

@@ -1,28 +1,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DiskClient } from '../../test/support/disk-client.ts';
 import { LiveCopy } from '../../test/support/live-copy.ts';
+import { systemClock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
+import { BlockGraph } from '../block/block-graph.ts';
+import { drivers } from '../drivers/index.ts';
 import type { SyncMode } from './initial-ranges.ts';
+import { Job } from './job.ts';
 import { type CopyMode, type MirrorOptions, MirrorWork } from './mirror-work.ts';
+
+const OPTIONS: Omit<MirrorOptions, 'graph' | 'clock' | 'source' | 'target' | 'replaces'> = {
+  holder: "job 'j'",
+  checkReplacement: () => {},
+  sync: 'full',
+  copyMode: 'background',
+  granularityBytes: 4096,
+  bufferBytes: 4 * 1024 * 1024,
+  onSourceError: 'report',
+  onTargetError: 'report',
+};
 
 function mirrorOf(copy: LiveCopy, options: Partial<MirrorOptions> = {}): MirrorWork {
   const { graph, clock, source, target } = copy;
-  return new MirrorWork({
-    graph,
-    clock,
-    holder: "job 'j'",
-    source,
-    target,
-    replaces: source,
-    checkReplacement: () => {},
-    sync: 'full',
-    copyMode: 'background',
-    granularityBytes: 4096,
-    bufferBytes: 4 * 1024 * 1024,
-    onSourceError: 'report',
-    onTargetError: 'report',
-    ...options,
-  });
+  return new MirrorWork({ ...OPTIONS, graph, clock, source, target, replaces: source, ...options });
 }
 
 for (const copyMode of ['background', 'write-blocking'] as const) {
@@ -157,7 +158,43 @@ test('a write that waits for a target which hangs goes on in time', async () => 
   assert.ok(copy.isQuiet);
   assert.equal(copy.failedWrites, 0);
   job.complete();
-  await copy.until(() => job.status === 'concluded', { writes: false });
+  await copy.until(() => job.status === 'concluded');
+  await copy.until(() => copy.isQuiet, { writes: false });
   assert.equal(job.info.error, undefined);
-  assert.equal(copy.target.bytes[0], 9);
+  assert.ok(copy.target.bytes.equals(copy.model));
+});
+
+test('a drain of the source comes to its end while writes wait for their copies, and nothing is lost by it', async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    await using copy = await LiveCopy.create({ seed });
+    const copyMode = seed % 2 === 0 ? 'background' : 'write-blocking';
+    const job = copy.start(mirrorOf(copy, { copyMode }));
+    for (let drains = 0; drains < 10; drains++) {
+      for (let turns = 0; turns < 5; turns++) await copy.turn();
+      await copy.drain(copy.random.pick([copy.source, copy.target]));
+    }
+    await copy.until(() => job.status === 'ready');
+    job.complete();
+    await copy.until(() => job.status === 'concluded' && copy.isQuiet, { writes: false });
+    assert.equal(job.info.error, undefined);
+    assert.ok(copy.target.bytes.equals(copy.model), `seed ${seed}`);
+  }
+});
+
+test('the users go over only once the target has been flushed, and stay where that fails', async () => {
+  await using graph = new BlockGraph({ drivers });
+  const source = await graph.add({ driver: 'memory', 'node-name': 'source', size: 65_536 });
+  const target = await graph.add({
+    driver: 'blkdebug',
+    'node-name': 'target',
+    image: { driver: 'memory', size: 65_536 },
+    'inject-error': [{ event: 'flush_to_disk', errno: 5, immediately: true }],
+  });
+  using guest = new DiskClient(source);
+  const work = new MirrorWork({ ...OPTIONS, graph, clock: systemClock, source, target, replaces: source });
+  const job = new Job({ id: 'j', type: 'mirror', work, clock: systemClock, autoDismiss: false, finishAtEnd: true });
+  job.start();
+  await job.finish();
+  assert.equal(job.info.error, "Input/output error: Flushing job 'j' failed: EIO on node 'target'");
+  assert.equal(guest.backend.node, source);
 });

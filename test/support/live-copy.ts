@@ -7,6 +7,7 @@
 
 import { BlockGraph } from '../../src/block/block-graph.ts';
 import type { BlockNode } from '../../src/block/block-node.ts';
+import { whileDrained } from '../../src/block/drain.ts';
 import { Job } from '../../src/jobs/job.ts';
 import type { JobEvent } from '../../src/jobs/job-event.ts';
 import type { JobWork } from '../../src/jobs/job-work.ts';
@@ -94,6 +95,22 @@ export class LiveCopy implements AsyncDisposable {
       if (turns > 20_000) throw new Error(`Still not after ${turns} turns; the job is ${this.job?.status}`);
       await this.turn(options);
     }
+  }
+
+  /** Drains `disk`, and sees that nothing reaches it until it lets go again. */
+  async drain(disk: SimulatedDisk): Promise<void> {
+    let isOver = false;
+    const drained = whileDrained(disk, this.clock, async () => {
+      for (let turns = 0; turns < 3; turns++) {
+        await this.turn();
+        if (disk.waiting.length > 0) throw new Error(`A ${disk.waiting[0]?.kind} reaches a drained disk`);
+      }
+    }).finally(() => {
+      isOver = true;
+    });
+    drained.catch(() => {});
+    await this.until(() => isOver);
+    await drained;
   }
 
   /** The guest writes; until `isQuiet` the write may be in flight. */

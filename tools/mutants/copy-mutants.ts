@@ -4,6 +4,7 @@ import type { Mutant } from './mutant.ts';
 
 const RUNS = 'src/jobs/extent-runs.js';
 const COPY = 'src/jobs/image-copy.js';
+const RANGE = 'src/jobs/range-copy.js';
 const COMPARISON = 'src/jobs/image-comparison.js';
 const RUNS_TEST = 'src/jobs/extent-runs.test.js';
 const COPY_TEST = 'src/jobs/image-copy.test.js';
@@ -20,16 +21,16 @@ export const copyMutants: readonly Mutant[] = [
   {
     rule: 'copy',
     breaks: 'zeroes within data are not written over what the target has',
-    file: COPY,
-    search: 'if (!targetIsZero) {',
+    file: RANGE,
+    search: 'if (!this.#sides.targetIsZero) {',
     replace: 'if (false) {',
-    tests: [COPY_TEST],
+    tests: ['src/jobs/mirror-work.test.js'],
   },
   {
     rule: 'copy',
     breaks: 'holes are not written over what the target has',
     file: COPY,
-    search: 'if (run.isZero && this.options.targetIsZero) {',
+    search: 'if (run.isZero && this.#options.targetIsZero) {',
     replace: 'if (run.isZero) {',
     tests: [COPY_TEST],
   },
@@ -37,7 +38,7 @@ export const copyMutants: readonly Mutant[] = [
     rule: 'copy',
     breaks: 'success is told before the target has been flushed',
     file: COPY,
-    search: 'await flush(options.target);',
+    search: 'await flushSide(options.target);',
     replace: '',
     tests: [COPY_TEST],
   },

@@ -6,6 +6,7 @@ import { checkpointMutants } from './checkpoint-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
 import { guestMutants } from './guest-mutants.ts';
 import { monitorMutants } from './monitor-mutants.ts';
+import { jobMutants } from './job-mutants.ts';
 import type { Mutant } from './mutant.ts';
 import { nbdMutants } from './nbd-mutants.ts';
 import { qemuFormMutants } from './qemu-form-mutants.ts';
@@ -22,6 +23,7 @@ export const mutants: readonly Mutant[] = [
   ...nbdMutants,
   ...monitorMutants,
   ...copyMutants,
+  ...jobMutants,
   ...quorumMutants,
   ...throttleMutants,
   ...guestMutants,

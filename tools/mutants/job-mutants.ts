@@ -1,0 +1,120 @@
+/** What breaks jobs that copy under writes. */
+
+import type { Mutant } from './mutant.ts';
+
+const JOB = 'src/jobs/job.js';
+const MIRROR = 'src/jobs/mirror-work.js';
+const BACKUP = 'src/jobs/backup-work.js';
+const COPIER = 'src/jobs/dirty-copier.js';
+const PIPELINE = 'src/jobs/pipeline.js';
+const JOB_TEST = 'src/jobs/job.test.js';
+const MIRROR_TEST = 'src/jobs/mirror-work.test.js';
+const BACKUP_TEST = 'src/jobs/backup-work.test.js';
+const PIPELINE_TEST = 'src/jobs/pipeline.test.js';
+
+export const jobMutants: readonly Mutant[] = [
+  {
+    rule: 'job',
+    breaks: 'a job that was cancelled while it was pending takes effect all the same',
+    file: JOB,
+    search: 'await this.#pend();\n            this.#refuseCancelled();',
+    replace: 'await this.#pend();',
+    tests: [JOB_TEST],
+  },
+  {
+    rule: 'job',
+    breaks: 'a pipeline that has ended starts again',
+    file: PIPELINE,
+    search: 'if (this.#hasEnded)\n            return;\n        let start',
+    replace: 'let start',
+    tests: [PIPELINE_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'a write in the background does not make its range dirty',
+    file: MIRROR,
+    search: 'this.#touched(request.offset, request.length);\n            request.complete(errno);',
+    replace: 'request.complete(errno);',
+    tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'copies of one range overtake each other',
+    file: COPIER,
+    search: 'if (this.#overlapping(waiter.offset, waiter.length) !== null)',
+    replace: 'if (false)',
+    tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'the users are not held while the last writes are copied',
+    file: MIRROR,
+    search: 'drainRoots(users,',
+    replace: 'drainRoots([],',
+    tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'the users go over to a target that was not flushed',
+    file: MIRROR,
+    search: 'await this.#roots.flushTarget();',
+    replace: '',
+    tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'a write whose copy failed is not copied again',
+    file: MIRROR,
+    search: "if (end !== 'copied')",
+    replace: 'if (false)',
+    tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'writes are copied to a target that is drained',
+    file: COPIER,
+    search: 'if (target.isHeld && !source.isHeld)',
+    replace: 'if (false)',
+    tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'drain',
+    breaks: 'a sweep begins copies while its roots are held',
+    file: COPIER,
+    search: 'if (sides.source.isHeld || sides.target.isHeld)',
+    replace: 'if (false)',
+    tests: [MIRROR_TEST, BACKUP_TEST],
+  },
+  {
+    rule: 'backup',
+    breaks: 'a write does not wait until what it overwrites is copied',
+    file: BACKUP,
+    search: 'copier.isCopied(request.offset, request.length)',
+    replace: 'true',
+    tests: [BACKUP_TEST],
+  },
+  {
+    rule: 'backup',
+    breaks: 'a write overtakes the copy of what it overwrites',
+    file: COPIER,
+    search: 'this.#todo.nextDirty(offset) >= offset + length && this.#overlapping(offset, length) === null',
+    replace: 'this.#todo.nextDirty(offset) >= offset + length',
+    tests: [BACKUP_TEST],
+  },
+  {
+    rule: 'backup',
+    breaks: 'writes that were in flight at the start are not waited for',
+    file: BACKUP,
+    search: 'await whileDrained(source, control.clock, () => {',
+    replace: 'await (async (_node, _clock, act) => act())(source, control.clock, () => {',
+    tests: [BACKUP_TEST],
+  },
+  {
+    rule: 'backup',
+    breaks: 'a backup that lost what a write overwrote goes on as if it had it',
+    file: BACKUP,
+    search: 'this.#giveUp(copyError(failed.error));',
+    replace: '',
+    tests: [BACKUP_TEST],
+  },
+];
