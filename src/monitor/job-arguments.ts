@@ -2,10 +2,19 @@
 
 import * as z from 'zod';
 import type { BlockGraph } from '../block/block-graph.ts';
-import { ON_ERROR_POLICIES } from '../jobs/error-policy.ts';
+import { ON_ERROR_POLICIES, type OnError } from '../jobs/error-policy.ts';
 import type { NewJob } from '../jobs/job-list.ts';
 
-export const onError: z.ZodType<(typeof ON_ERROR_POLICIES)[number]> = z.enum(ON_ERROR_POLICIES).default('report');
+/** What a command does about requests of a job that fail; `what` says which. */
+export function onErrorOf(what: string): z.ZodType<OnError> {
+  return z
+    .enum(ON_ERROR_POLICIES)
+    .default('report')
+    .describe(
+      `what ${what} leads to: report ends the job, ignore tries again, stop pauses the job until it is resumed, ` +
+        'enospc and auto stop where space is missing and report the rest',
+    );
+}
 
 /** To be spread into a command's own arguments. */
 export const jobArguments: {
@@ -15,11 +24,14 @@ export const jobArguments: {
   'auto-finalize': z.ZodOptional<z.ZodBoolean>;
   'auto-dismiss': z.ZodOptional<z.ZodBoolean>;
 } = {
-  'job-id': z.string().optional().describe('id of the job, needed here'),
-  speed: z.int().optional().describe('limit in bytes a second; 0, the default, is none'),
-  'filter-node-name': z.string().optional().describe("accepted as QEMU's scripts give it: no node is made for the job"),
-  'auto-finalize': z.boolean().optional().describe('takes effect by itself when its work is done; true if left out'),
-  'auto-dismiss': z.boolean().optional().describe('is forgotten by itself when it has ended; true if left out'),
+  'job-id': z.string().optional().describe('the id of the job; it cannot be left out, since no node here has a device'),
+  speed: z.int().optional().describe('how many bytes a second are copied at most; 0, the default, is no limit'),
+  'filter-node-name': z
+    .string()
+    .optional()
+    .describe("for QEMU's sake: must be a name for a node, and no node is made, since a job needs none here"),
+  'auto-finalize': z.boolean().optional().describe('false: a job that is done waits for job-finalize to take effect'),
+  'auto-dismiss': z.boolean().optional().describe('false: a job that has concluded stays until job-dismiss'),
 };
 
 export type JobArguments = z.output<z.ZodObject<typeof jobArguments>>;

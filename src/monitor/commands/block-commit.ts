@@ -10,7 +10,7 @@ import { OverlayNode } from '../../drivers/overlay/overlay-node.ts';
 import { MirrorWork } from '../../jobs/mirror-work.ts';
 import { OverlayCommit, openBacking } from '../../jobs/overlay-commit.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { jobArguments, newJobFrom, onError } from '../job-arguments.ts';
+import { jobArguments, newJobFrom, onErrorOf } from '../job-arguments.ts';
 import { nodesBelow, requireRoot, requireTarget } from '../job-nodes.ts';
 import { QmpError } from '../protocol/qmp-error.ts';
 import { startJob } from '../start-job.ts';
@@ -20,12 +20,12 @@ const BUFFER_BYTES = 16 * 1024 * 1024;
 const commitArguments = z.strictObject({
   ...jobArguments,
   device: z.string().describe('the overlay'),
-  'base-node': z.string().optional().describe('the image that is written to: the backing of `device`'),
-  base: z.string().optional().describe('the same by the name of its file'),
-  'top-node': z.string().optional().describe('the image that is merged: `device` itself'),
-  top: z.string().optional().describe('the same by the name of its file'),
-  'backing-file': z.string().optional().describe('refused: no image knows by name what it is backed by'),
-  'on-error': onError.describe('what the job does when a request fails'),
+  'base-node': z.string().optional().describe('the image that is written to: the backing of `device`, and no other'),
+  base: z.string().optional().describe('the same by its file name'),
+  'top-node': z.string().optional().describe('the image that is merged: `device` itself, and no other'),
+  top: z.string().optional().describe('the same by its file name'),
+  'backing-file': z.string().optional().describe('refused: no image here names its backing'),
+  'on-error': onErrorOf('a read or write that fails'),
 });
 
 type CommitArguments = z.output<typeof commitArguments>;

@@ -5,7 +5,7 @@ import { UsageError } from '../../base/errors.ts';
 import { BackupWork } from '../../jobs/backup-work.ts';
 import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { jobArguments, newJobFrom, onError } from '../job-arguments.ts';
+import { jobArguments, newJobFrom, onErrorOf } from '../job-arguments.ts';
 import { findJobNode, requireSteadySource, requireTarget } from '../job-nodes.ts';
 import { startJob } from '../start-job.ts';
 
@@ -19,15 +19,15 @@ export const blockdevBackup: Command = defineCommand({
   arguments: z.strictObject({
     ...jobArguments,
     device: z.string().describe('the node that is copied'),
-    target: z.string().describe('the node it is copied to, of the same size'),
+    target: z.string().describe('the node that is written, of the same size; nobody else may write to it'),
     sync: z
       .enum(SYNC_MODES)
       .describe(
-        'what is copied: all (`full`), what the topmost image has (`top`), or only what is overwritten (`none`)',
+        'full: all of it; top: what its topmost image holds; none: only what is overwritten, until the job is cancelled',
       ),
-    compress: z.boolean().optional().describe('must not be true: nothing here compresses'),
-    'on-source-error': onError.describe('what the job does when a read fails'),
-    'on-target-error': onError.describe('what the job does when a write fails'),
+    compress: z.boolean().optional().describe('refused where it is true'),
+    'on-source-error': onErrorOf('a read that fails and that no write waits for'),
+    'on-target-error': onErrorOf('a write to the target that fails and that no write of the node waits for'),
   }),
   run: async (args, daemon) => {
     const { graph, jobs, clock } = daemon;

@@ -5,11 +5,10 @@ import { UsageError } from '../../base/errors.ts';
 import type { BlockGraph } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { DIRTY_GRANULARITY_BYTES } from '../../block/dirty-bitmap.ts';
-import { uint32 } from '../../block/qapi-types.ts';
 import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { MirrorWork } from '../../jobs/mirror-work.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { jobArguments, newJobFrom, onError } from '../job-arguments.ts';
+import { jobArguments, newJobFrom, onErrorOf } from '../job-arguments.ts';
 import { findJobNode, nodesBelow, requireReplaceable, requireRoot, requireTarget } from '../job-nodes.ts';
 import { startJob } from '../start-job.ts';
 
@@ -19,23 +18,31 @@ const DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024;
 
 const mirrorArguments = z.strictObject({
   ...jobArguments,
-  device: z.string().describe('the node that is copied'),
-  target: z.string().describe('the node it is copied to, which nobody else writes'),
+  device: z.string().describe('the node that is copied; no other node may be above it'),
+  target: z.string().describe('the node that is written, of the same size; nobody else may write to it'),
   replaces: z
     .string()
     .optional()
-    .describe('a child of the quorum `device` whose place the target takes, rather than that of all of it'),
+    .describe('a child of the quorum `device` whose place the target takes, rather than that of all of `device`'),
   sync: z
     .enum(['top', 'full', 'none', 'incremental', 'bitmap'])
-    .describe('what is copied first: all (`full`), what the topmost image has (`top`), or nothing (`none`)'),
-  granularity: uint32().optional().describe('bytes that are copied at least, a power of two'),
+    .describe('full: all of it; top: what its topmost image holds; none: only what is written from now on'),
+  granularity: z
+    .int()
+    .optional()
+    .describe(
+      'a write makes blocks of so many bytes be copied again: a power of 2 from 512 to 64 MiB; 65536 if left out',
+    ),
   'buf-size': z.int().optional().describe('bytes of all copies in flight; 16 MiB if left out'),
-  'on-source-error': onError.describe('what the job does when a read fails'),
-  'on-target-error': onError.describe('what the job does when a write fails'),
+  'on-source-error': onErrorOf('a read that fails'),
+  'on-target-error': onErrorOf('a write that fails'),
   'copy-mode': z
     .enum(['background', 'write-blocking'])
     .default('background')
-    .describe('whether a write waits until the target has it as well'),
+    .describe(
+      'write-blocking: a write is acknowledged when it is copied, too. background: it is copied later; a job that has ' +
+        'not caught up after copying everything three times over lets writes wait until it has',
+    ),
 });
 
 type MirrorArguments = z.output<typeof mirrorArguments>;
