@@ -39,6 +39,9 @@ export class DirtyCopier implements RangeCopyOwner {
   readonly #services: CopyServices;
   #pipeline: Pipeline | null = null;
   #cursor = 0;
+  /** Where the source had data when it was last asked. What has become zeroes since may still be copied as data. */
+  #dataStart = 0;
+  #dataEnd = 0;
   #doneBytes = 0;
   #pacer: Timer | null = null;
   #retryAtMs = 0;
@@ -110,6 +113,10 @@ export class DirtyCopier implements RangeCopyOwner {
   }
 
   rangeShortened(copy: RangeCopy, restBytes: number): void {
+    if (copy.dataEnd > 0) {
+      this.#dataStart = copy.offset;
+      this.#dataEnd = copy.dataEnd;
+    }
     if (this.#isOfBitmap(copy)) this.#todo.add(copy.offset + copy.length, restBytes);
   }
 
@@ -151,13 +158,14 @@ export class DirtyCopier implements RangeCopyOwner {
     }
     const offset = this.#nextFree();
     if (offset === null) return 'later';
-    const most = control.limit.bytesPerSecond > 0 ? sides.requestBytes : PROBE_BYTES;
+    const isData = offset >= this.#dataStart && offset < this.#dataEnd;
+    const most = control.limit.bytesPerSecond > 0 || isData ? sides.requestBytes : PROBE_BYTES;
     const length = this.#claim(offset, Math.min(this.#todo.lengthBytes, offset + most));
     this.#cursor = offset + length;
     control.limit.pass(length);
     const copy = this.#take();
     this.#sweeping.add(copy);
-    copy.start(offset, length, length >= sides.requestBytes ? 'unknown' : 'data');
+    copy.start(offset, length, isData || length < sides.requestBytes ? 'data' : 'unknown');
     return 'started';
   }
 

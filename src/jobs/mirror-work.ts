@@ -149,6 +149,8 @@ export class MirrorWork implements JobWork, WriteWatcher {
     const copier = this.#requireCopier();
     this.#isFinalizing = true;
     await copier.sweep({ yields: false });
+    // Most is made durable while the users go on, so that they are not held for long.
+    await this.#roots.flushTarget();
     const users = new Set([...rootsAbove(source), ...rootsAbove(replaces)]);
     users.delete(this.#roots.source);
     const release = await drainRoots(users, DRAIN_DEADLINE_MS, control.clock);

@@ -51,6 +51,8 @@ export class RangeCopy implements RequestOwner {
   failedOperation: 'read' | 'write' = 'read';
   /** What is known of the range. */
   content: RangeContent = 'data';
+  /** Where data ends, of which the range is the first part, as far as the copy has found out. */
+  dataEnd = 0;
   readonly #sides: CopySides;
   readonly #owner: RangeCopyOwner;
   /** Memory for what is read, from the first read on. */
@@ -69,6 +71,7 @@ export class RangeCopy implements RequestOwner {
     this.offset = offset;
     this.length = length;
     this.content = content;
+    this.dataEnd = 0;
     this.dataBytes = 0;
     this.error = null;
     this.#written = 0;
@@ -121,6 +124,7 @@ export class RangeCopy implements RequestOwner {
       this.#shorten(zeroes);
       this.#copyZeroes();
     } else {
+      this.dataEnd = isZero ? 0 : this.offset + known;
       this.#shorten(Math.min(this.length, requestBytes));
       this.#read();
     }
