@@ -21,8 +21,9 @@ export const TOPICS: readonly Topic[] = [
     title: 'Jobs',
     intro:
       'Long work goes on in the background as a job. Its status is followed with the events JOB_STATUS_CHANGE and ' +
-      'BLOCK_JOB_*; a job that failed stays until it is dismissed, with what went wrong. The `block-job-` commands are ' +
-      "QEMU's older names, and refuse an unknown job with the class DeviceNotActive.",
+      'BLOCK_JOB_*. It goes when it has concluded, unless auto-dismiss is off; the commit of a failover that failed stays ' +
+      "until it is dismissed. The `block-job-` commands are QEMU's older names, and refuse an unknown job with the class " +
+      'DeviceNotActive. What jobs promise is in [jobs.md](jobs.md).',
     pattern: /^(job-|block-job-|query-jobs$|query-block-jobs$|block-commit$|blockdev-(mirror|backup)$|drive-)/,
   },
   {
