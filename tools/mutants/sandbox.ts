@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -14,6 +15,8 @@ const projectRoot = resolve(buildRoot, '..');
 /** What the built code and tests read of the project beside the build. */
 const COPIED = ['package.json', 'biome.json', 'bin', 'peers'];
 const LINKED = ['node_modules', 'src', 'test', 'bench', 'tools'];
+/** Linked where it is there: what the guest of the tests boots, which would be made again otherwise. */
+const CACHE = '.cache';
 
 export type Verdict =
   | { readonly kind: 'passed' }
@@ -33,6 +36,7 @@ export class Sandbox implements AsyncDisposable {
       await cp(buildRoot, join(folder, 'dist'), { recursive: true });
       for (const name of COPIED) await cp(join(projectRoot, name), join(folder, name), { recursive: true });
       for (const name of LINKED) await symlink(join(projectRoot, name), join(folder, name));
+      if (existsSync(join(projectRoot, CACHE))) await symlink(join(projectRoot, CACHE), join(folder, CACHE));
       return new Sandbox(folder);
     } catch (error) {
       await rm(folder, { recursive: true });
