@@ -51,7 +51,9 @@ export class Guest implements AsyncDisposable {
   #complaints = '';
 
   private constructor(options: GuestOptions, way: Accelerator) {
-    this.#process = spawn('qemu-system-x86_64', qemuArguments(options, way), { stdio: ['pipe', 'pipe', 'pipe'] });
+    // Where this process is killed, QEMU is too; it would run on with a serial line that nobody reads.
+    const command = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemuArguments(options, way)];
+    this.#process = spawn('setpriv', command, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#ended = once(this.#process, 'close').then(() => this.#failWaits());
     this.#ended.catch(() => {});
     this.#process.stdin.on('error', () => {});
