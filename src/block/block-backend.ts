@@ -9,12 +9,17 @@ import { assert } from '../base/assert.ts';
 import { ESHUTDOWN } from '../base/errno.ts';
 import { BlockEdge, type EdgePermissions } from './block-edge.ts';
 import type { BlockNode } from './block-node.ts';
-import type { BlockRequest, RequestTracker } from './block-request.ts';
+import { type BlockRequest, changesData, type RequestKind, type RequestTracker } from './block-request.ts';
+
+/** Told of every request of a root that failed. */
+export type FailureListener = (kind: RequestKind, errno: number) => void;
 
 export class BlockBackend implements RequestTracker {
   /** For people and error texts, such as `export 'replica'`. */
   readonly name: string;
   readonly edge: BlockEdge;
+  /** Who is told of requests that fail, if anybody is. */
+  onFailure: FailureListener | null = null;
   #inFlight = 0;
   #holds = 0;
   #held: BlockRequest[] = [];
@@ -106,7 +111,7 @@ export class BlockBackend implements RequestTracker {
   }
 
   endWork(): void {
-    this.requestFinished(0);
+    this.#leave();
   }
 
   /** Submits a request of work that has begun: it goes on even while the root is held. */
@@ -115,9 +120,14 @@ export class BlockBackend implements RequestTracker {
     else this.#enter(request);
   }
 
-  requestFinished(changeErrno: number): void {
+  requestFinished(kind: RequestKind, offset: number, length: number, errno: number): void {
+    this.edge.node.counters.count(kind, offset, length, errno);
+    if (errno !== 0) this.#noteFailure(kind, errno);
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#inFlight -= 1;
-    if (changeErrno !== 0 && this.#changeErrno === 0) this.#changeErrno = changeErrno;
     if (this.#inFlight === 0 && this.#idleWaiters.length > 0) {
       const waiters = this.#idleWaiters;
       this.#idleWaiters = [];
@@ -158,6 +168,11 @@ export class BlockBackend implements RequestTracker {
   detach(): void {
     assert(this.#closed && this.#inFlight === 0, 'A root leaves the graph closed and idle');
     this.edge.detach();
+  }
+
+  #noteFailure(kind: RequestKind, errno: number): void {
+    if (this.#changeErrno === 0 && changesData(kind)) this.#changeErrno = errno;
+    this.onFailure?.(kind, errno);
   }
 
   #enter(request: BlockRequest): void {

@@ -5,7 +5,7 @@
  * sees it, so that drivers may assume all of that.
  */
 
-import { EINVAL, ENOSPC, ENOTSUP, EPERM } from '../base/errno.ts';
+import { EINVAL, ENOSPC, ENOTSUP, EPERM, EROFS } from '../base/errno.ts';
 import { UsageError } from '../base/errors.ts';
 import type { BlockBackend } from './block-backend.ts';
 import type { BlockNode } from './block-node.ts';
@@ -68,7 +68,7 @@ export class BlockEdge {
   /** Throws UsageError where `permissions` conflict with those of another parent of `node`, the child unless given. */
   checkPermissions(permissions: EdgePermissions, node: BlockNode = this.#node): void {
     if (permissions.write && node.readOnly) {
-      throw new UsageError(`Node '${node.name}' is read-only; ${this.holder} cannot write to it`);
+      throw new UsageError(`Node '${node.name}' is read-only; ${this.holder} cannot write to it`, { errno: EROFS });
     }
     for (const other of node.parents) {
       if (other === this) continue;
@@ -123,9 +123,10 @@ export class BlockEdge {
   submit(request: BlockRequest): void {
     request.markSubmitted();
     const errno = this.#check(request);
+    const { policy } = this.#node;
     if (errno !== 0) request.complete(errno);
     else if (request.length === 0 && request.kind !== 'flush') request.complete(0);
-    else this.#node.receive(request);
+    else if (policy === null || !policy.take(request)) this.#node.receive(request);
   }
 
   #check(request: BlockRequest): number {

@@ -40,6 +40,18 @@ export type BlockEvent =
   | {
       readonly name: 'QUORUM_FAILURE';
       readonly data: { reference: string; 'sector-num': number; 'sectors-count': number };
+    }
+  | {
+      /** A request of an export failed; QEMU's event, of which `device` is empty for whatever has no guest device. */
+      readonly name: 'BLOCK_IO_ERROR';
+      readonly data: {
+        device: '';
+        'node-name': string;
+        operation: 'read' | 'write';
+        action: 'report';
+        nospace: boolean;
+        reason: string;
+      };
     };
 
 export type BlockEventSink = (event: BlockEvent) => void;

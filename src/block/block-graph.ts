@@ -6,8 +6,8 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import * as z from 'zod';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { EACCES, EPERM, EROFS } from '../base/errno.ts';
 import { UsageError } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import type { BlockBackend } from './block-backend.ts';
@@ -17,7 +17,14 @@ import type { BlockNode } from './block-node.ts';
 import { whileDrained } from './drain.ts';
 import type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
 import { explainOptions } from './explain-options.ts';
-import { COMMON_OPTIONS } from './node-options.ts';
+import {
+  type CommonOptions,
+  checkCommonOptions,
+  commonOptions,
+  inheritedOptions,
+  isCommonOption,
+  policyOf,
+} from './node-options.ts';
 
 const NODE_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 
@@ -31,7 +38,13 @@ export type BlockGraphOptions = {
 };
 
 /** A node, what it was opened with, and whether it was added by name, so that it stays when nobody uses it. */
-type Entry = { readonly node: BlockNode; definition: NodeDefinition; readonly isNamed: boolean };
+type Entry = {
+  readonly node: BlockNode;
+  definition: NodeDefinition;
+  readonly isNamed: boolean;
+  /** Ids of objects the driver asked for. */
+  readonly objects: ReadonlySet<string>;
+};
 
 export class BlockGraph implements AsyncDisposable {
   readonly #drivers = new Map<string, Driver>();
@@ -75,6 +88,11 @@ export class BlockGraph implements AsyncDisposable {
     if (this.#entries.has(name) || this.#opening.has(name)) {
       throw new UsageError(`Duplicate nodes with node-name='${name}'`);
     }
+  }
+
+  /** A node that was opened with the object called `id`. */
+  userOfObject(id: string): BlockNode | undefined {
+    return [...this.#entries.values()].find(({ objects }) => objects.has(id))?.node;
   }
 
   /** Opens a node with a name of its own. Throws, having changed nothing, where the definition cannot be. */
@@ -185,21 +203,38 @@ export class BlockGraph implements AsyncDisposable {
     for (const edge of edges) await this.closeUnused(edge.node);
   }
 
+  /** Opens a node; read-only where it cannot be written to and need not. */
   async #open(definition: NodeDefinition, isNamed: boolean): Promise<BlockNode> {
     const driver = this.#driver(definition.driver);
+    const { 'read-only': readOnly, 'auto-read-only': auto = driver.isReadOnlyWithChild ?? false } = definition;
+    try {
+      return await this.#openAs(driver, definition, isNamed);
+    } catch (error) {
+      if (auto !== true || readOnly === true || !isWritingRefused(error)) throw error;
+      if (readOnly === false && definition['auto-read-only'] !== true) throw error;
+      return this.#openAs(driver, { ...definition, 'read-only': true }, isNamed);
+    }
+  }
+
+  async #openAs(driver: Driver, definition: NodeDefinition, isNamed: boolean): Promise<BlockNode> {
     const nodeName = this.#claimName(definition['node-name']);
     const edges: BlockEdge[] = [];
+    const objects = new Set<string>();
     try {
       const { common, own } = this.#parse(driver, definition);
+      checkCommonOptions(common);
       const context: OpenContext = {
         nodeName,
         readOnly: common['read-only'] ?? false,
         clock: this.#clock,
         logger: this.#logger,
         emit: this.#emit,
-        findObject: this.#findObject,
+        findObject: id => {
+          objects.add(id);
+          return this.#findObject(id);
+        },
         attach: async (role, reference, permissions) => {
-          const child = await this.#resolve(reference, context.readOnly);
+          const child = await this.#resolve(reference, common);
           try {
             const edge = new BlockEdge(`node '${nodeName}'`, role, child, permissions);
             edges.push(edge);
@@ -211,7 +246,8 @@ export class BlockGraph implements AsyncDisposable {
         },
       };
       const node = await driver.open(own, context);
-      this.#entries.set(nodeName, { node, definition, isNamed });
+      node.policy = policyOf(node, common);
+      this.#entries.set(nodeName, { node, definition, isNamed, objects });
       return node;
     } catch (error) {
       for (const edge of edges) edge.detach();
@@ -222,10 +258,10 @@ export class BlockGraph implements AsyncDisposable {
     }
   }
 
-  /** A child defined with its parent is read-only with it, unless it says otherwise. */
-  async #resolve(reference: NodeReference, readOnly: boolean): Promise<BlockNode> {
+  /** A child defined with its parent has options of it, unless it has its own. */
+  async #resolve(reference: NodeReference, parent: CommonOptions): Promise<BlockNode> {
     if (typeof reference === 'string') return this.node(reference, reference);
-    return this.#open(readOnly ? { 'read-only': true, ...reference } : reference, false);
+    return this.#open({ ...inheritedOptions(parent), ...reference }, false);
   }
 
   /** Reopens one node; returns the definition that undoes it. */
@@ -239,6 +275,7 @@ export class BlockGraph implements AsyncDisposable {
     const former = entry.definition;
     const wanted = this.#parse(driver, definition);
     const present = this.#parse(driver, former);
+    checkCommonOptions(wanted.common);
     const links = this.#changedLinks(entry.node, former, definition);
     const own = changedKeys(present.own, wanted.own).filter(key => !entry.node.children.has(key));
     const readOnly = wanted.common['read-only'] ?? false;
@@ -248,6 +285,7 @@ export class BlockGraph implements AsyncDisposable {
       if (readOnly !== entry.node.readOnly) await entry.node.setReadOnly(readOnly);
       for (const { edge, node } of links) edge.retarget(node);
       if (links.length > 0) entry.node.relinked();
+      entry.node.policy = policyOf(entry.node, wanted.common);
     });
     entry.definition = definition;
     for (const { former: child } of links) await this.closeUnused(child);
@@ -307,16 +345,21 @@ export class BlockGraph implements AsyncDisposable {
     driver: Driver<Options>,
     definition: NodeDefinition,
     path: readonly PropertyKey[] = [],
-  ): { common: { 'read-only'?: boolean | undefined }; own: Options } {
-    const isCommon = (key: string): boolean => Object.hasOwn(COMMON_OPTIONS, key);
-    const split = (common: boolean): object =>
-      Object.fromEntries(Object.entries(definition).filter(([key]) => isCommon(key) === common));
-    const common = z.strictObject(COMMON_OPTIONS).safeParse(split(true), { reportInput: true });
+  ): { common: CommonOptions; own: Options } {
+    const isOwn = (key: string): boolean => !isCommonOption(key) || driver.sharedOptions?.includes(key) === true;
+    const split = (belongs: (key: string) => boolean): object =>
+      Object.fromEntries(Object.entries(definition).filter(([key]) => belongs(key)));
+    const common = commonOptions.safeParse(split(isCommonOption), { reportInput: true });
     if (!common.success) throw new UsageError(explainOptions(common.error, path));
-    const own = driver.options.safeParse(split(false), { reportInput: true });
+    const own = driver.options.safeParse(split(isOwn), { reportInput: true });
     if (!own.success) throw new UsageError(explainOptions(own.error, path));
     return { common: common.data, own: own.data };
   }
+}
+
+/** True where a node could not be opened because it, or what is below it, takes no writes. */
+function isWritingRefused(error: unknown): boolean {
+  return error instanceof UsageError && (error.errno === EROFS || error.errno === EACCES || error.errno === EPERM);
 }
 
 /** Throws UsageError where somebody other than `except` uses `node` and relies on its size. */

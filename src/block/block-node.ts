@@ -14,8 +14,10 @@ import type { BlockEdge, EdgePermissions } from './block-edge.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { ConsistencyGroup } from './consistency-group.ts';
 import type { ExtentList } from './extent-list.ts';
+import { IoCounters } from './io-counters.ts';
 import { NodeBitmaps } from './node-bitmaps.ts';
 import type { ReplicationStatus, TakeOverImage } from './replication-status.ts';
+import type { RequestPolicy } from './request-policy.ts';
 import type { WriteInterceptor } from './write-interceptor.ts';
 
 export type NodeLimits = {
@@ -63,6 +65,10 @@ export abstract class BlockNode implements AsyncDisposable {
   readonly parents: Set<BlockEdge> = new Set();
   /** The dirty bitmaps that record what is written to the node. */
   readonly bitmaps: NodeBitmaps = new NodeBitmaps(this);
+  /** What roots had of the node; nodes above it have counters of their own. */
+  readonly counters: IoCounters = new IoCounters();
+  /** What becomes of requests before the driver sees them, if it is not nothing. */
+  policy: RequestPolicy | null = null;
   readonly #notifiers: BeforeWriteNotifier[] = [];
   readonly #failureListeners: ((reason: string) => void)[] = [];
   readonly #children: Map<string, BlockEdge>;

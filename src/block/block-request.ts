@@ -23,8 +23,13 @@ export interface RequestOwner {
 
 /** Counts the requests of one root of the graph; see BlockBackend. */
 export interface RequestTracker {
-  /** `changeErrno` is why a change of data failed; 0 for one that succeeded and for every other request. */
-  requestFinished(changeErrno: number): void;
+  /** A request of `kind` for the `length` bytes from `offset` on has completed with `errno`, and its owner knows. */
+  requestFinished(kind: RequestKind, offset: number, length: number, errno: number): void;
+}
+
+/** True for the kinds that change a node's data. */
+export function changesData(kind: RequestKind): boolean {
+  return kind === 'write' || kind === 'write-zeroes' || kind === 'discard';
 }
 
 const NO_BYTES = Buffer.alloc(0);
@@ -70,7 +75,7 @@ export class BlockRequest {
 
   /** True for what changes a node's data: write, write-zeroes, discard. */
   get changesData(): boolean {
-    return this.kind === 'write' || this.kind === 'write-zeroes' || this.kind === 'discard';
+    return changesData(this.kind);
   }
 
   /** Marks the request as on its way; an edge calls it. */
@@ -86,9 +91,10 @@ export class BlockRequest {
     this.errno = errno;
     const tracker = this.tracker;
     this.tracker = null;
-    const changeErrno = errno !== 0 && this.changesData ? errno : 0;
+    // The owner may give the request back.
+    const { kind, offset, length } = this;
     this.owner.requestDone(this);
-    tracker?.requestFinished(changeErrno);
+    tracker?.requestFinished(kind, offset, length, errno);
   }
 
   /** For the pool alone. */

@@ -29,6 +29,10 @@ export type Driver<Options = unknown> = {
   readonly summary: string;
   /** The driver's own options, without the ones every node has. Unknown keys are refused. */
   readonly options: z.ZodType<Options>;
+  /** Options of every node that the driver sees among its own. */
+  readonly sharedOptions?: readonly string[];
+  /** A node over a read-only child is read-only too, where nothing says that it must not be. */
+  readonly isReadOnlyWithChild?: boolean;
   /** Opens a node; throws, leaving nothing behind, where that fails. */
   open(options: Options, context: OpenContext): Promise<BlockNode>;
 };

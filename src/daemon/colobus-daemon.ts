@@ -15,13 +15,13 @@ import { flushNode } from '../block/flush-node.ts';
 import type { JobInfo } from '../jobs/job.ts';
 import { JobList } from '../jobs/job-list.ts';
 import { BlockExports } from '../monitor/block-exports.ts';
+import { CharacterDevices } from '../monitor/character-devices.ts';
 import { EventLimiter } from '../monitor/events/event-limiter.ts';
 import { MonitorServer } from '../monitor/monitor-server.ts';
 import type { MonitoredDaemon } from '../monitor/monitored-daemon.ts';
 import { ProcessStats } from '../monitor/process-stats.ts';
 import { QEMU_VERSION, type QmpEvent, type QmpVersion } from '../monitor/protocol/qmp-message.ts';
 import { ReplicationGroups } from '../monitor/replication-groups.ts';
-import { formatAddress, type SocketAddress } from '../monitor/socket-address.ts';
 import { UserObjects } from '../monitor/user-objects.ts';
 import { version } from './version.ts';
 
@@ -49,10 +49,11 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
   readonly graph: BlockGraph;
   readonly objects: UserObjects;
   readonly exports: BlockExports;
+  readonly chardevs: CharacterDevices = new CharacterDevices();
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;
   readonly processStats: ProcessStats = new ProcessStats();
-  readonly #monitors: { readonly chardevId: string | null; readonly server: MonitorServer }[] = [];
+  readonly #monitors: MonitorServer[] = [];
   readonly #events: EventLimiter;
   readonly #quit = deferred<void>();
   #quitting = false;
@@ -65,9 +66,9 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     const emit = (event: QmpEvent): void => this.emit(event);
     const { clock, logger } = this;
     this.#events = new EventLimiter(clock, (event, wallUs) => {
-      for (const { server } of this.#monitors) server.notify(event, wallUs);
+      for (const monitor of this.#monitors) monitor.notify(event, wallUs);
     });
-    this.objects = new UserObjects(logger, clock);
+    this.objects = new UserObjects(logger, clock, id => this.#userOfObject(id));
     const findObject = (id: string): unknown => this.objects.find(id);
     this.graph = new BlockGraph({ drivers: options.drivers, clock, logger, emit, findObject });
     this.exports = new BlockExports({ graph: this.graph, clock, logger, emit });
@@ -80,20 +81,15 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     return this.#quit.promise;
   }
 
-  /** Adds a monitor, on the chardev called `chardevId` where it has one. Throws UsageError where the address is in use. */
-  async addMonitor(address: SocketAddress, chardevId: string | null = null): Promise<void> {
+  /** Adds a monitor on the chardev called `chardevId`. Throws UsageError where there is none, or it has one. */
+  addMonitor(chardevId: string, options: { readonly pretty?: boolean } = {}): void {
     if (this.#monitors.length >= MAX_MONITORS) {
-      throw new UsageError(`A daemon has at most ${MAX_MONITORS} monitors; leave out ${formatAddress(address)}`);
+      throw new UsageError(`A daemon has at most ${MAX_MONITORS} monitors; leave out that on '${chardevId}'`);
     }
-    this.#monitors.push({ chardevId, server: await MonitorServer.listen(address, this) });
-  }
-
-  chardevIds(): readonly string[] {
-    return this.#monitors.flatMap(({ chardevId }) => chardevId ?? []);
-  }
-
-  disconnectChardev(id: string): void {
-    for (const { chardevId, server } of this.#monitors) if (chardevId === id) server.disconnectClients();
+    const device = this.chardevs.find(chardevId);
+    if (device === undefined) throw new UsageError(`chardev "${chardevId}" not found; give its --chardev before`);
+    if (device.isAttached) throw new UsageError(`Device '${chardevId}' is in use; give each monitor a chardev`);
+    this.#monitors.push(new MonitorServer(device, this, options));
   }
 
   emit(event: QmpEvent): void {
@@ -122,6 +118,12 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     return this.#unfinishedJobs;
   }
 
+  #userOfObject(id: string): string | null {
+    if (this.exports.usesObject(id)) return 'the NBD server';
+    const node = this.graph.userOfObject(id);
+    return node === undefined ? null : `node '${node.name}'`;
+  }
+
   async #shutDown(): Promise<void> {
     // A commit that is cut off leaves a disk that is neither image: it is finished first, or told of.
     // Where the step is given up, the jobs that still run are the unfinished ones.
@@ -144,7 +146,8 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     }
     await this.#step('nodes', () => this.graph[Symbol.asyncDispose]());
     await this.#step('monitors', async () => {
-      await Promise.all(this.#monitors.map(({ server }) => server[Symbol.asyncDispose]()));
+      await Promise.all(this.#monitors.map(monitor => monitor[Symbol.asyncDispose]()));
+      await this.chardevs[Symbol.asyncDispose]();
     });
     this.#events[Symbol.dispose]();
     this.processStats[Symbol.dispose]();

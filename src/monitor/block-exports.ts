@@ -1,11 +1,13 @@
 /** BlockExports: the NBD server of a daemon, of which there is at most one, and the exports on it by id. */
 
 import type { Clock } from '../base/clock.ts';
-import { ETIMEDOUT, errnoOf } from '../base/errno.ts';
+import { EINVAL, ENOSPC, ENOTSUP, EPERM, ESHUTDOWN, ETIMEDOUT, errnoOf } from '../base/errno.ts';
+import { errnoText } from '../base/errno-text.ts';
 import { UsageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
+import { changesData, type RequestKind } from '../block/block-request.ts';
 import { rootsAbove } from '../block/drain.ts';
 import type { NodeBitmap } from '../block/node-bitmaps.ts';
 import type { ReceiveMode } from '../nbd/server/accepted-socket.ts';
@@ -19,6 +21,8 @@ import type { QmpEvent } from './protocol/qmp-message.ts';
 /** An export that is deleted asks again after so long for its requests to return. */
 const CLOSE_ROUND_MS = 5000;
 const MAX_EXPORTS = 1024;
+/** A request that breaks a rule, or wants what the node does not have, or comes too late, is no failure of the disk. */
+const CLIENTS_FAULTS: ReadonlySet<number> = new Set([EINVAL, EPERM, ENOTSUP, ESHUTDOWN]);
 const EXPORT_ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
 
 export type BlockExportsOptions = {
@@ -35,6 +39,8 @@ export type NewExport = {
   readonly name: string;
   readonly description?: string;
   readonly writable: boolean;
+  /** Every write is durable before it is answered. */
+  readonly writethrough?: boolean;
   /** Dirty bitmaps that clients may read. */
   readonly bitmaps?: readonly BitmapReference[];
   readonly allocationDepth?: boolean;
@@ -44,6 +50,8 @@ export type ServerOptions = {
   /** 0 leaves the number to the server. */
   readonly maxConnections: number;
   readonly tls?: TlsPolicy;
+  /** The object that `tls` has its credentials from. */
+  readonly tlsObject?: string;
   /** Addresses that TCP clients may come from; all where it is left out. */
   readonly allow?: readonly string[];
   readonly receiveMode?: ReceiveMode;
@@ -58,6 +66,7 @@ export class BlockExports {
   readonly #options: BlockExportsOptions;
   readonly #exports = new Map<string, NbdExport>();
   #server: NbdServer | null = null;
+  #tlsObject: string | null = null;
   #serverChanging = false;
 
   constructor(options: BlockExportsOptions) {
@@ -69,25 +78,32 @@ export class BlockExports {
     return this.#server;
   }
 
+  /** The exports, the newest first, also those that are closing. */
   infos(): readonly ExportInfo[] {
-    return [...this.#exports.values()].map(nbdExport => ({
+    return [...this.#exports.values()].reverse().map(nbdExport => ({
       id: nbdExport.id,
       nodeName: nbdExport.node.name,
       shuttingDown: !nbdExport.isOpen,
     }));
   }
 
+  /** True where the server has its credentials from the object called `id`. */
+  usesObject(id: string): boolean {
+    return this.#server !== null && this.#tlsObject === id;
+  }
+
   /** Starts the NBD server; without an address, for streams that are attached to it or to listen later. Throws UsageError. */
   async startServer(address: NbdPlace | null, options: ServerOptions): Promise<NbdServer> {
     if (this.#server !== null || this.#serverChanging) throw new UsageError('NBD server already running');
     const { clock, logger } = this.#options;
-    const { maxConnections, ...rest } = options;
+    const { maxConnections, tlsObject = null, ...rest } = options;
     const limit = maxConnections === 0 ? {} : { maxConnections };
     this.#serverChanging = true;
     try {
       const server = new NbdServer({ clock, logger, ...rest, ...limit });
       if (address !== null) await server.listenAt(address);
       this.#server = server;
+      this.#tlsObject = tlsObject;
       return server;
     } finally {
       this.#serverChanging = false;
@@ -133,6 +149,7 @@ export class BlockExports {
     if (wanted.writable && node.readOnly) throw new UsageError('Cannot export read-only node as writable');
     const bitmaps = (wanted.bitmaps ?? []).map(reference => this.#bitmap(node, reference));
     const nbdExport = await NbdExport.open({ ...wanted, node, bitmaps, clock: this.#options.clock });
+    nbdExport.backend.onFailure = (kind, errno) => this.#tellFailure(nbdExport.node, kind, errno);
     server.addExport(nbdExport);
     this.#exports.set(id, nbdExport);
   }
@@ -161,6 +178,21 @@ export class BlockExports {
     const roots = new Set(disks.flatMap(({ backing, buffer }) => [...rootsAbove(backing, buffer)]));
     const writers = [...this.#exports.values()].filter(nbdExport => nbdExport.writable && roots.has(nbdExport.backend));
     await this.#closeAll(writers, deadlineMs);
+  }
+
+  #tellFailure(node: BlockNode, kind: RequestKind, errno: number): void {
+    if (CLIENTS_FAULTS.has(errno)) return;
+    this.#options.emit({
+      name: 'BLOCK_IO_ERROR',
+      data: {
+        device: '',
+        'node-name': node.name,
+        operation: changesData(kind) || kind === 'flush' ? 'write' : 'read',
+        action: 'report',
+        nospace: errno === ENOSPC,
+        reason: errnoText(errno),
+      },
+    });
   }
 
   #bitmap(node: BlockNode, reference: BitmapReference): NodeBitmap {

@@ -6,10 +6,11 @@
  * client that lets events pile up is disconnected.
  */
 
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Command } from './command.ts';
 import type { MonitoredDaemon } from './monitored-daemon.ts';
 import { makeNegotiation } from './negotiation.ts';
+import { indentJson } from './protocol/indent-json.ts';
 import { JsonReader } from './protocol/json-reader.ts';
 import type { JsonValue } from './protocol/json-value.ts';
 import { QmpError } from './protocol/qmp-error.ts';
@@ -38,11 +39,12 @@ export const MAX_UNREAD_BYTES: number = 4 * 1024 * 1024;
 type Waiting = { readonly message: JsonValue } | { readonly syntaxError: string };
 
 export class MonitorSession {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #commands: ReadonlyMap<string, Command>;
   readonly #daemon: MonitoredDaemon;
   readonly #waiting: Waiting[] = [];
   readonly #negotiate: Command;
+  readonly #pretty: boolean;
   #negotiated = false;
   #oobEnabled = false;
   #running = false;
@@ -51,9 +53,10 @@ export class MonitorSession {
   /** The client has said its last word; what it asked for is still answered. */
   #inputEnded = false;
 
-  /** Greets the client on `socket` and serves it until the socket closes. */
-  constructor(socket: Socket, commands: ReadonlyMap<string, Command>, daemon: MonitoredDaemon) {
+  /** Greets the client on `socket` and serves it until the socket closes; `pretty` lays messages out for people. */
+  constructor(socket: Duplex, commands: ReadonlyMap<string, Command>, daemon: MonitoredDaemon, pretty = false) {
     this.#socket = socket;
+    this.#pretty = pretty;
     this.#commands = commands;
     this.#daemon = daemon;
     this.#negotiate = makeNegotiation(oobEnabled => {
@@ -74,7 +77,7 @@ export class MonitorSession {
       this.#runNext();
     });
     socket.on('close', () => this.#waiting.splice(0));
-    socket.write(encodeGreeting(daemon.version));
+    this.#send(encodeGreeting(daemon.version));
   }
 
   /** Sends an event, unless the client has not negotiated yet. */
@@ -165,7 +168,7 @@ export class MonitorSession {
   #send(line: string): void {
     if (this.#socket.destroyed || !this.#socket.writable) return;
     this.#sendTogether();
-    this.#socket.write(line);
+    this.#socket.write(this.#pretty ? indentJson(line) : line);
     if (this.#socket.writableLength > MAX_UNREAD_BYTES) {
       this.#daemon.logger.warn({ unreadBytes: this.#socket.writableLength }, 'A monitor client does not read');
       this.#socket.destroy();

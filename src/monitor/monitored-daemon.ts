@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
 import type { JobList } from '../jobs/job-list.ts';
 import type { BlockExports } from './block-exports.ts';
+import type { CharacterDevices } from './character-devices.ts';
 import type { ProcessStats } from './process-stats.ts';
 import type { QmpEvent, QmpVersion } from './protocol/qmp-message.ts';
 import type { ReplicationGroups } from './replication-groups.ts';
@@ -17,15 +18,12 @@ export interface MonitoredDaemon {
   readonly graph: BlockGraph;
   readonly objects: UserObjects;
   readonly exports: BlockExports;
+  readonly chardevs: CharacterDevices;
   readonly jobs: JobList;
   readonly replication: ReplicationGroups;
   readonly processStats: ProcessStats;
   /** Sends an event to every negotiated client of every monitor. */
   emit(event: QmpEvent): void;
-  /** Ids of the chardevs that monitors listen on. */
-  chardevIds(): readonly string[];
-  /** Closes the connections of all clients of a chardev, at once. */
-  disconnectChardev(id: string): void;
   /** Begins an orderly shutdown; returns at once. */
   quit(): void;
 }

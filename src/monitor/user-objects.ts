@@ -66,10 +66,28 @@ export type ThrottleGroupDefinition = {
   readonly limits?: ThrottleLimits | undefined;
 };
 
-export type ObjectDefinition = X509Definition | PskDefinition | SecretDefinition | ThrottleGroupDefinition;
+/** Accepted for QEMU's scripts: I/O is spread over threads without it. */
+export type ThreadDefinition = { readonly 'qom-type': 'iothread' | 'main-loop'; readonly id: string };
+
+export type ObjectDefinition =
+  | X509Definition
+  | PskDefinition
+  | SecretDefinition
+  | ThrottleGroupDefinition
+  | ThreadDefinition;
 
 const id = z.string().describe('name of the object: a letter, then letters, digits, `.`, `_` and `-`');
 const endpoint = z.enum(['client', 'server']).default('client').describe('which end of connections it is for');
+
+const withoutEffect = 'accepted for scripts, without effect';
+const THREAD_OPTIONS = {
+  'aio-max-batch': z.int().min(0).optional().describe(withoutEffect),
+  'thread-pool-min': z.int().min(0).optional().describe(withoutEffect),
+  'thread-pool-max': z.int().min(0).optional().describe(withoutEffect),
+  'poll-max-ns': z.int().min(0).optional().describe(withoutEffect),
+  'poll-grow': z.int().min(0).optional().describe(withoutEffect),
+  'poll-shrink': z.int().min(0).optional().describe(withoutEffect),
+};
 
 export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUnion('qom-type', [
   z.strictObject({
@@ -101,21 +119,27 @@ export const OBJECT_DEFINITION: z.ZodType<ObjectDefinition> = z.discriminatedUni
     limits: throttleLimits.optional().describe('what nodes of the group may do together'),
     ...limitProperties,
   }),
+  z.strictObject({ 'qom-type': z.literal('iothread'), id, ...THREAD_OPTIONS }),
+  z.strictObject({ 'qom-type': z.literal('main-loop'), id, ...THREAD_OPTIONS }),
 ]);
 
 type UserObject =
   | { readonly kind: 'tls-credentials'; readonly credentials: TlsCredentials }
   | { readonly kind: 'secret'; readonly secret: string }
-  | { readonly kind: 'throttle-group'; readonly group: ThrottleGroup };
+  | { readonly kind: 'throttle-group'; readonly group: ThrottleGroup }
+  | { readonly kind: 'iothread' | 'main-loop' };
 
 export class UserObjects {
   readonly #logger: Logger;
   readonly #clock: Clock;
+  /** What uses the object of an id, for people; null where nothing does. */
+  readonly #userOf: (id: string) => string | null;
   readonly #objects = new Map<string, UserObject>();
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor(logger: Logger, clock: Clock, userOf: (id: string) => string | null = () => null) {
     this.#logger = logger;
     this.#clock = clock;
+    this.#userOf = userOf;
   }
 
   /** Adds an object. Throws UsageError, having changed nothing, where the id is taken or its files cannot be used. */
@@ -129,15 +153,17 @@ export class UserObjects {
     this.#objects.set(id, object);
   }
 
-  /**
-   * What uses credentials or a secret keeps what it got. Throws UsageError where there is no such object, or it is a
-   * throttle group that nodes are in.
-   */
+  /** Throws UsageError where there is none, or where something uses it. */
   remove(id: string): void {
     const object = this.#objects.get(id);
     if (object === undefined) throw new UsageError(`object '${id}' not found`);
-    if (object.kind === 'throttle-group' && object.group.isInUse) {
-      throw new UsageError(`object '${id}' is in use, can not be deleted`);
+    const inUse = `object '${id}' is in use, can not be deleted`;
+    if (object.kind === 'throttle-group') {
+      // Nodes join and leave it by being reopened.
+      if (object.group.isInUse) throw new UsageError(inUse);
+    } else {
+      const user = this.#userOf(id);
+      if (user !== null) throw new UsageError(`${inUse}; ${user} uses it`);
     }
     this.#objects.delete(id);
   }
@@ -157,6 +183,11 @@ export class UserObjects {
     }
   }
 
+  /** Throws UsageError in QEMU's words where there is no iothread called `id`. */
+  checkIothread(id: string): void {
+    if (this.#objects.get(id)?.kind !== 'iothread') throw new UsageError(`iothread "${id}" not found`);
+  }
+
   /** Throws UsageError in QEMU's words where `id` is not that of TLS credentials for this end of connections. */
   tlsCredentials(id: string, end: TlsEndpoint): TlsCredentials {
     const object = this.#objects.get(id);
@@ -168,6 +199,9 @@ export class UserObjects {
 
   async #make(definition: ObjectDefinition): Promise<UserObject> {
     switch (definition['qom-type']) {
+      case 'iothread':
+      case 'main-loop':
+        return { kind: definition['qom-type'] };
       case 'secret':
         return { kind: 'secret', secret: await readSecret(definition) };
       case 'throttle-group': {

@@ -23,11 +23,12 @@ export const yankInstance: z.ZodType<YankInstance> = z.discriminatedUnion('type'
   z.strictObject({ type: z.literal('migration').describe(KIND) }),
 ]);
 
-/** The chardevs of monitors, then the nbd nodes. */
+/** The chardevs that are sockets, then the nbd nodes. */
 export function yankInstances(daemon: MonitoredDaemon): readonly YankInstance[] {
+  const sockets = daemon.chardevs.list().filter(device => device.isSocket);
   const links = daemon.graph.nodes().filter(node => node.driver === 'nbd');
   return [
-    ...daemon.chardevIds().map((id): YankInstance => ({ type: 'chardev', id })),
+    ...sockets.map(({ id }): YankInstance => ({ type: 'chardev', id })),
     ...links.map((node): YankInstance => ({ type: 'block-node', 'node-name': node.name })),
   ];
 }
@@ -39,7 +40,7 @@ export function yankAll(daemon: MonitoredDaemon, instances: readonly YankInstanc
     throw new QmpError('Instance not found', 'DeviceNotFound');
   }
   for (const instance of instances) {
-    if (instance.type === 'chardev') daemon.disconnectChardev(instance.id);
+    if (instance.type === 'chardev') daemon.chardevs.find(instance.id)?.disconnectClients();
     else if (instance.type === 'block-node') daemon.graph.node(instance['node-name']).abandon('yanked');
   }
 }

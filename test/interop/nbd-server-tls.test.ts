@@ -166,6 +166,7 @@ test('QEMU connects to a daemon whose NBD server has credentials from object-add
   const psk = ['tls-creds-psk', 'id=c', `dir=${keyDirectory}`, 'endpoint=client', 'username=alice'];
   assert.match(await connect(...psk), /read 8388608/);
   await fail(/TLS/, 'qemu-img', 'info', `nbd+unix:///disk?socket=${socket}`);
+  await daemon.qmp.execute('nbd-server-stop');
   await assert.rejects(
     daemon.qmp.execute('nbd-server-start', { addr, 'tls-creds': 'none' }),
     /No TLS credentials with id 'none'/,

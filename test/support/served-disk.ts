@@ -9,6 +9,7 @@ import { TemporaryFolder } from './temporary-folder.ts';
 
 export type ServedDiskOptions = HeldNodeOptions & {
   readonly writable?: boolean;
+  readonly writethrough?: boolean;
   readonly description?: string;
   readonly allocationDepth?: boolean;
   readonly server?: NbdServerOptions;
@@ -35,14 +36,14 @@ export class ServedDisk implements AsyncDisposable {
   }
 
   static async open(options: ServedDiskOptions = {}): Promise<ServedDisk> {
-    const { writable = true, description = '', allocationDepth = false, clock } = options;
+    const { writable = true, writethrough = false, description = '', allocationDepth = false, clock } = options;
     const timed = clock === undefined ? {} : { clock };
     const node = new HeldNode(options);
     const folder = await TemporaryFolder.create('memory');
     const path = folder.file('socket');
     const server = await NbdServer.listen({ path }, { ...timed, ...options.server });
     const nbdExport = await NbdExport.open({
-      ...{ id: 'e0', name: EXPORT_NAME, description, node, writable, allocationDepth },
+      ...{ id: 'e0', name: EXPORT_NAME, description, node, writable, writethrough, allocationDepth },
       ...timed,
     });
     server.addExport(nbdExport);

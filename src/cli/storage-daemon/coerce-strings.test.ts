@@ -28,13 +28,16 @@ const COERCED: readonly (readonly [input: object, output: object])[] = [
   [{ list: [{ size: '1' }, { size: '2M' }] }, { list: [{ size: 1 }, { size: 2_097_152 }] }],
 ];
 
-const LEFT_ALONE: readonly object[] = [
-  { count: 'many' },
-  { count: '-1' },
-  { count: '1.5' },
-  { count: '' },
-  { flag: 'maybe' },
-  { flag: { deep: 'on' } },
+const LEFT_ALONE: readonly object[] = [{ flag: { deep: 'on' } }, { either: 'other' }];
+
+/** In QEMU's words. */
+const REFUSED: readonly (readonly [input: object, says: string])[] = [
+  [{ count: 'many' }, "Parameter 'count' expects integer"],
+  [{ count: '-1' }, "Parameter 'count' expects integer"],
+  [{ count: '1.5' }, "Parameter 'count' expects integer"],
+  [{ count: '' }, "Parameter 'count' expects integer"],
+  [{ flag: 'maybe' }, "Parameter 'flag' expects 'on' or 'off'"],
+  [{ list: [{ size: 'x' }] }, "Parameter 'list.0.size' expects integer"],
 ];
 
 describe('coerceStrings', () => {
@@ -46,6 +49,10 @@ describe('coerceStrings', () => {
   for (const input of LEFT_ALONE) {
     it(`leaves ${JSON.stringify(input)} to the schema's error`, () =>
       assert.deepEqual(coerceStrings(SCHEMA, input), input));
+  }
+
+  for (const [input, message] of REFUSED) {
+    it(`refuses ${JSON.stringify(input)}`, () => assert.throws(() => coerceStrings(SCHEMA, input), { message }));
   }
 
   it('coerces beside a key that the schema does not know', () => {

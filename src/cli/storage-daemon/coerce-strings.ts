@@ -6,6 +6,7 @@
  */
 
 import * as z from 'zod';
+import { UsageError } from '../../base/errors.ts';
 import { parseSize } from '../../base/size.ts';
 import type { Driver } from '../../block/driver.ts';
 
@@ -51,9 +52,20 @@ function coerceWhere(root: unknown, issues: readonly z.core.$ZodIssue[], prefix:
       for (const branch of issue.errors) replaced = coerceWhere(root, branch, path) || replaced;
     } else if (issue.code === 'invalid_type') {
       replaced = replaceAt(root, path, issue.expected) || replaced;
+      if (!replaced && prefix.length === 0) refuseText(issue, path);
     }
   }
   return replaced;
+}
+
+/** QEMU's words for text that does not spell what is wanted. */
+function refuseText(issue: z.core.$ZodIssueInvalidType, path: readonly PropertyKey[]): void {
+  if (typeof issue.input !== 'string') return;
+  const name = path.map(String).join('.');
+  if (issue.expected === 'boolean') throw new UsageError(`Parameter '${name}' expects 'on' or 'off'`);
+  if (issue.expected === 'int' || issue.expected === 'number') {
+    throw new UsageError(`Parameter '${name}' expects integer`);
+  }
 }
 
 function replaceAt(root: unknown, path: readonly PropertyKey[], expected: string): boolean {

@@ -5,7 +5,7 @@
  * is ready or why it failed.
  */
 
-import { spawn } from 'node:child_process';
+import { type StdioOptions, spawn } from 'node:child_process';
 
 /** Set in the environment of the child. */
 const DAEMONIZED_VARIABLE = 'COLOBUS_DAEMONIZED';
@@ -27,11 +27,11 @@ export function reportToParent(report: Report): Promise<void> {
   });
 }
 
-/** In the parent: starts the child and returns what it reported. */
-export function startDaemonized(): Promise<Report> {
+/** In the parent: starts the child, which has `descriptors` of this process, and returns what it reported. */
+export function startDaemonized(descriptors: readonly number[] = []): Promise<Report> {
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: inheriting(descriptors),
     env: { ...process.env, [DAEMONIZED_VARIABLE]: '1' },
   });
   const stop = (): void => {
@@ -50,4 +50,12 @@ export function startDaemonized(): Promise<Report> {
     );
     child.once('message', report => resolve(report as Report));
   });
+}
+
+/** The child's descriptors by number: those that are handed on keep theirs, and the channel to the parent is behind. */
+function inheriting(descriptors: readonly number[]): StdioOptions {
+  const stdio = Array.from({ length: Math.max(2, ...descriptors) + 1 }, (_, number) =>
+    number > 2 && descriptors.includes(number) ? number : ('ignore' as const),
+  );
+  return [...stdio, 'ipc'];
 }

@@ -25,11 +25,11 @@ const REFUSED: readonly (readonly [text: string, reason: string])[] = [
   ['a..b=1', "Invalid parameter 'a..b'"],
   ['a b=1', "Invalid parameter 'a b'"],
   ['__proto__=1', "Invalid parameter '__proto__'"],
-  ['a=1,a.b=2', "Parameters 'a.*' are used inconsistently"],
-  ['a.b=2,a=1', "Parameters 'a.*' are used inconsistently"],
-  ['a.0=1,a.b=2', "Parameters 'a.*' are used inconsistently"],
+  ['a=1,a.b=2', "Parameters 'a.*' used inconsistently"],
+  ['a.b=2,a=1', "Parameters 'a.*' used inconsistently"],
+  ['a.0=1,a.b=2', "Parameters 'a.*' used inconsistently"],
   ['children.0=a,children.2=b', "Parameter 'children.1' is missing"],
-  ['children.00=a,children.1=b', "Parameters 'children.*' are used inconsistently"],
+  ['children.00=a,children.1=b', "Parameters 'children.*' used inconsistently"],
 ];
 
 describe('the key=value syntax', () => {

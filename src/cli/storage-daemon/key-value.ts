@@ -95,5 +95,5 @@ function toTree(value: string | Branch, key: string): KeyValueTree {
 }
 
 function inconsistent(names: readonly string[]): UsageError {
-  return new UsageError(`Parameters '${names.join('.')}.*' are used inconsistently`);
+  return new UsageError(`Parameters '${names.join('.')}.*' used inconsistently`);
 }

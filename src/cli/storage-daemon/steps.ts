@@ -1,18 +1,27 @@
 /** The options of `colobus storage-daemon` that do something, each carried out in the order given. */
 
+import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
 import type { Driver } from '../../block/driver.ts';
+import { explainOptions } from '../../block/explain-options.ts';
 import type { ColobusDaemon } from '../../daemon/colobus-daemon.ts';
 import type { Command } from '../../monitor/command.ts';
 import { blockExportAdd } from '../../monitor/commands/block-export-add.ts';
 import { blockdevAdd } from '../../monitor/commands/blockdev-add.ts';
-import { nbdServerStart } from '../../monitor/commands/nbd-server-start.ts';
+import { nbdServerOption } from '../../monitor/commands/nbd-server-start.ts';
 import { objectAdd } from '../../monitor/commands/object-add.ts';
 import type { JsonValue } from '../../monitor/protocol/json-value.ts';
-import type { SocketAddress } from '../../monitor/socket-address.ts';
 import { parseChardev } from './chardev.ts';
 import { coerceDefinition, coerceStrings } from './coerce-strings.ts';
 import { isJsonText, parseOptionText } from './key-value.ts';
+
+const MONITOR = z.strictObject({
+  chardev: z.string(),
+  mode: z.enum(['control', 'readline']).optional(),
+  pretty: z.boolean().optional(),
+  /** Accepted as QEMU does: nothing refers to a monitor by it. */
+  id: z.string().optional(),
+});
 
 export type StepName = 'object' | 'blockdev' | 'nbd-server' | 'export' | 'chardev' | 'monitor';
 
@@ -21,7 +30,6 @@ export type Step = { readonly name: StepName; readonly text: string };
 export class StepRunner {
   readonly #daemon: ColobusDaemon;
   readonly #drivers: readonly Driver[];
-  readonly #chardevs = new Map<string, SocketAddress>();
 
   constructor(daemon: ColobusDaemon, drivers: readonly Driver[]) {
     this.#daemon = daemon;
@@ -36,13 +44,13 @@ export class StepRunner {
       case 'blockdev':
         return this.#execute(blockdevAdd, this.#definition(step.text));
       case 'nbd-server':
-        return this.#execute(nbdServerStart, typed(nbdServerStart, step.text, null));
+        return this.#execute(nbdServerOption, typed(nbdServerOption, step.text, null));
       case 'export':
         return this.#execute(blockExportAdd, typed(blockExportAdd, step.text, 'type'));
       case 'chardev':
         return this.#addChardev(step.text);
       case 'monitor':
-        return this.#addMonitor(step.text);
+        this.#addMonitor(step.text);
     }
   }
 
@@ -55,26 +63,18 @@ export class StepRunner {
     return isJsonText(text) ? definition : coerceDefinition(definition, this.#drivers);
   }
 
-  #addChardev(text: string): void {
-    const { id, address } = parseChardev(parseOptionText(text, 'backend'));
-    if (this.#chardevs.has(id)) throw new UsageError(`Chardev '${id}' exists already; choose another id`);
-    this.#chardevs.set(id, address);
+  async #addChardev(text: string): Promise<void> {
+    const { id, open } = parseChardev(text);
+    await this.#daemon.chardevs.add(id, open);
   }
 
-  async #addMonitor(text: string): Promise<void> {
-    const { chardev, mode, pretty, ...unknown } = parseOptionText(text, 'chardev');
-    const [unexpected] = Object.keys(unknown);
-    if (unexpected !== undefined) throw new UsageError(`Parameter '${unexpected}' is unexpected`);
-    if (chardev === undefined) throw new UsageError("Parameter 'chardev' is missing");
-    if (mode !== undefined && mode !== 'control')
-      throw new UsageError(`Parameter 'mode' does not accept value '${mode}'`);
-    if (pretty !== undefined && pretty !== 'off' && pretty !== false) {
-      throw new UsageError("Parameter 'pretty' takes only off: answers are one line each");
-    }
-    const address = this.#chardevs.get(String(chardev));
-    if (address === undefined) throw new UsageError(`chardev "${chardev}" not found; give its --chardev before`);
-    this.#chardevs.delete(String(chardev));
-    await this.#daemon.addMonitor(address, String(chardev));
+  #addMonitor(text: string): void {
+    const given = parseOptionText(text, 'chardev');
+    const options = MONITOR.safeParse(isJsonText(text) ? given : coerceStrings(MONITOR, given), { reportInput: true });
+    if (!options.success) throw new UsageError(explainOptions(options.error));
+    const { chardev, mode, pretty = false } = options.data;
+    if (mode === 'readline') throw new UsageError('Only QMP is supported; leave mode out');
+    this.#daemon.addMonitor(chardev, { pretty });
   }
 }
 

@@ -86,6 +86,10 @@ export class FileNode extends BlockNode implements TransferOwner {
 
   /** Throws UsageError where the image cannot be used; nothing is created or changed then. */
   static async open(options: FileOptions, context: OpenContext): Promise<FileNode> {
+    if (options.cache?.direct === true) {
+      const { nodeName: node } = context;
+      context.logger.warn({ node }, 'cache.direct=on has no effect: the page cache of the host is used');
+    }
     const image = await openImage(options, context.readOnly, context.logger);
     return new FileNode(image, options, context);
   }

@@ -1,5 +1,6 @@
 /** NbdNode: an export of an NBD server as a node of the block graph. */
 
+import type { Clock } from '../../base/clock.ts';
 import { EROFS } from '../../base/errno.ts';
 import { ColobusError, messageOf, UsageError } from '../../base/errors.ts';
 import { BlockNode } from '../../block/block-node.ts';
@@ -13,6 +14,11 @@ import type { TlsSession } from '../../nbd/client/tls-session.ts';
 import { expectEndpoint, isTlsCredentials } from '../../nbd/tls/tls-credentials.ts';
 import { formatNbdUri } from '../../nbd/uri.ts';
 import { type NbdOptions, nbdOptions } from './options.ts';
+
+/** What connecting and the handshake may take where the options do not say. */
+const ATTEMPT_MS = 10_000;
+/** From one attempt to connect to the next. */
+const RETRY_MS = 250;
 
 export class NbdNode extends BlockNode {
   readonly #target: RequestTarget;
@@ -75,24 +81,39 @@ export class NbdNode extends BlockNode {
 async function connect(options: NbdOptions, context: OpenContext): Promise<RequestTarget> {
   try {
     const tls = tlsSessionOf(options, context);
+    const patienceMs = options['open-timeout'] * 1000;
     const connection = {
       address: options.server,
       exportName: options.export,
-      openTimeoutMs: options['open-timeout'] * 1000,
+      openTimeoutMs: patienceMs || ATTEMPT_MS,
       requestTimeoutMs: options['request-timeout'],
       flushTimeoutMs: options['flush-timeout'],
       clock: context.clock,
       ...(tls === null ? {} : { tls }),
     };
     const reconnects = options['reconnect-delay'] > 0;
-    return await connectTarget(
-      connection,
-      options.connections,
-      reconnects ? reconnectOptionsOf(options, context) : undefined,
-    );
+    const reconnect = reconnects ? reconnectOptionsOf(options, context) : undefined;
+    return await tryAgain(() => connectTarget(connection, options.connections, reconnect), patienceMs, context.clock);
   } catch (cause) {
     const message = `Node '${context.nodeName}': ${messageOf(cause)}`;
     throw cause instanceof UsageError ? new UsageError(message, { cause }) : new ColobusError(message, { cause });
+  }
+}
+
+/** Calls `connect` until it succeeds, for `patienceMs`. What the server refuses for good is not tried again. */
+async function tryAgain(
+  connect: () => Promise<RequestTarget>,
+  patienceMs: number,
+  clock: Clock,
+): Promise<RequestTarget> {
+  const endMs = clock.nowMs() + patienceMs;
+  for (;;) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (error instanceof UsageError || clock.nowMs() + RETRY_MS > endMs) throw error;
+      await new Promise<void>(resolve => clock.after(RETRY_MS, resolve));
+    }
   }
 }
 

@@ -22,8 +22,24 @@ const unnested = (given: unknown): unknown => {
 const socketAddress = z.discriminatedUnion(
   'type',
   [
-    z.strictObject({ type: z.literal('inet'), host: z.string().min(1), port }),
-    z.strictObject({ type: z.literal('unix'), path: z.string().min(1) }),
+    z.strictObject({
+      type: z.literal('inet'),
+      host: z.string().min(1),
+      port,
+      /** As QEMU's scripts give them: a name is looked up in both versions of IP, and connections are kept alive. */
+      numeric: z.boolean().optional(),
+      to: z.int().optional(),
+      ipv4: z.boolean().optional(),
+      ipv6: z.boolean().optional(),
+      'keep-alive': z.boolean().optional(),
+      mptcp: z.boolean().optional(),
+    }),
+    z.strictObject({
+      type: z.literal('unix'),
+      path: z.string().min(1),
+      abstract: z.literal(false).optional(),
+      tight: z.boolean().optional(),
+    }),
   ],
   { error: issue => (issue.code === 'invalid_union' ? 'an address is of type inet or unix' : undefined) },
 );
@@ -46,7 +62,7 @@ export type NbdOptions = {
   readonly connections: number;
   /** Seconds for which requests wait for a lost connection to come back; 0 never connects again. */
   readonly 'reconnect-delay': number;
-  /** Seconds for connecting and the handshake. */
+  /** Seconds for which connecting is tried again; 0 tries once, for 10 seconds at most. */
   readonly 'open-timeout': number;
   /** Milliseconds for every request but a flush. */
   readonly 'request-timeout': number;
@@ -65,7 +81,7 @@ export const nbdOptions: z.ZodType<NbdOptions> = z.strictObject({
   'tls-hostname': z.string().min(1).optional(),
   connections: z.int().min(1).max(MAX_CONNECTIONS).default(1),
   'reconnect-delay': seconds.min(0).default(0),
-  'open-timeout': seconds.min(1).default(10),
+  'open-timeout': seconds.min(0).default(0),
   'request-timeout': timeoutMs.default(5000),
   'flush-timeout': timeoutMs.default(30_000),
 });

@@ -1,13 +1,19 @@
 /** NullNode: a disk of any size that forgets what is written and reads as zeroes. */
 
 import { assert } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
 import { BlockNode, DEFAULT_LIMITS } from '../../block/block-node.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
 import type { Driver, OpenContext } from '../../block/driver.ts';
 import { EXTENT_HOLE, EXTENT_ZERO } from '../../block/extent-list.ts';
 import { type NullOptions, nullOptions } from './options.ts';
 
+const NS_PER_MS = 1_000_000;
+
 export class NullNode extends BlockNode {
+  readonly #clock: Clock;
+  readonly #latencyMs: number;
+
   constructor(options: NullOptions, context: OpenContext) {
     super({
       name: context.nodeName,
@@ -16,6 +22,8 @@ export class NullNode extends BlockNode {
       readOnly: context.readOnly,
       limits: { ...DEFAULT_LIMITS, fastZeroes: true },
     });
+    this.#clock = context.clock;
+    this.#latencyMs = Math.ceil(options['latency-ns'] / NS_PER_MS);
   }
 
   protected override perform(request: BlockRequest): void {
@@ -25,7 +33,8 @@ export class NullNode extends BlockNode {
       assert(request.extents !== null, 'A block-status brings the list for its answer');
       request.extents.append(request.length, EXTENT_HOLE | EXTENT_ZERO);
     }
-    request.complete(0);
+    if (this.#latencyMs === 0) request.complete(0);
+    else this.#clock.after(this.#latencyMs, () => request.complete(0));
   }
 
   override async setReadOnly(readOnly: boolean): Promise<void> {

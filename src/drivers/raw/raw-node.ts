@@ -63,6 +63,7 @@ function checkWindow(name: string, file: BlockNode, offset: number, size: number
 
 export const rawDriver: Driver<RawOptions> = {
   name: 'raw',
+  isReadOnlyWithChild: true,
   summary: 'A window of another node',
   options: rawOptions,
   open: RawNode.open,

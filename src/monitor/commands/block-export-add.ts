@@ -5,7 +5,7 @@ import { BITMAP_REFERENCE } from '../bitmap-reference.ts';
 import { type Command, defineCommand } from '../command.ts';
 
 /** NBD proto.md, "Values", limits strings to this many bytes. */
-const MAX_STRING_BYTES = 4096;
+export const MAX_STRING_BYTES = 4096;
 
 export const blockExportAdd: Command = defineCommand({
   name: 'block-export-add',
@@ -17,6 +17,9 @@ export const blockExportAdd: Command = defineCommand({
     name: z.string().max(MAX_STRING_BYTES).optional().describe('what clients ask for; the node-name if left out'),
     description: z.string().max(MAX_STRING_BYTES).optional().describe('text for clients that list the exports'),
     writable: z.boolean().default(false).describe('whether clients may write'),
+    writethrough: z.boolean().default(false).describe('makes every write durable before it is answered'),
+    iothread: z.string().optional().describe('an object that must exist; accepted for scripts, without effect'),
+    'fixed-iothread': z.boolean().optional().describe('accepted for scripts, without effect'),
     bitmaps: z
       .array(BITMAP_REFERENCE)
       .optional()
@@ -32,11 +35,13 @@ export const blockExportAdd: Command = defineCommand({
     '`Cannot export read-only node as writable`',
   ],
   run: async (args, daemon) => {
+    if (args.iothread !== undefined) daemon.objects.checkIothread(args.iothread);
     await daemon.exports.add({
       id: args.id,
       nodeName: args['node-name'],
       name: args.name ?? args['node-name'],
       writable: args.writable,
+      writethrough: args.writethrough,
       bitmaps: args.bitmaps ?? [],
       allocationDepth: args['allocation-depth'],
       ...(args.description === undefined ? {} : { description: args.description }),

@@ -31,6 +31,8 @@ import { jobDismiss } from './job-dismiss.ts';
 import { jobFinalize } from './job-finalize.ts';
 import { jobPause } from './job-pause.ts';
 import { jobResume } from './job-resume.ts';
+import { nbdServerAdd } from './nbd-server-add.ts';
+import { nbdServerRemove } from './nbd-server-remove.ts';
 import { nbdServerStart } from './nbd-server-start.ts';
 import { nbdServerStop } from './nbd-server-stop.ts';
 import { objectAdd } from './object-add.ts';
@@ -39,6 +41,8 @@ import { qomGet } from './qom-get.ts';
 import { qomSet } from './qom-set.ts';
 import { queryBlockExports } from './query-block-exports.ts';
 import { queryBlockJobs } from './query-block-jobs.ts';
+import { queryBlockstats } from './query-blockstats.ts';
+import { queryChardev } from './query-chardev.ts';
 import { makeQueryCommands } from './query-commands.ts';
 import { queryJobs } from './query-jobs.ts';
 import { queryNamedBlockNodes } from './query-named-block-nodes.ts';
@@ -56,6 +60,7 @@ import { replicationResume } from './replication-resume.ts';
 import { replicationStart } from './replication-start.ts';
 import { replicationStop } from './replication-stop.ts';
 import { xBlockdevChange } from './x-blockdev-change.ts';
+import { xDebugQueryBlockGraph } from './x-debug-query-block-graph.ts';
 import { xenColoDoCheckpoint } from './xen-colo-do-checkpoint.ts';
 import { xenSetReplication } from './xen-set-replication.ts';
 import { yank } from './yank.ts';
@@ -68,6 +73,8 @@ const WORKING: readonly Command[] = [
   xBlockdevChange,
   blockResize,
   queryNamedBlockNodes,
+  queryBlockstats,
+  xDebugQueryBlockGraph,
   objectAdd,
   objectDel,
   blockDirtyBitmapAdd,
@@ -84,6 +91,8 @@ const WORKING: readonly Command[] = [
   blockdevMirror,
   blockdevBackup,
   blockCommit,
+  nbdServerAdd,
+  nbdServerRemove,
   queryJobs,
   jobPause,
   jobResume,
@@ -108,6 +117,7 @@ const WORKING: readonly Command[] = [
   queryReplication,
   queryProcessStats,
   xenSetReplication,
+  queryChardev,
   xenColoDoCheckpoint,
   queryXenReplicationStatus,
   queryYank,

@@ -15,7 +15,9 @@ const DAEMON_EVENTS: Readonly<Record<DaemonEventName, EventDefinition>> = {
     data: z.strictObject({ id: z.string().describe('the export') }),
   },
   BLOCK_IO_ERROR: {
-    summary: 'A request of a device failed.',
+    summary: 'A request of an export failed.',
+    // A disk that is gone fails as many requests as its clients send.
+    rateLimit: { intervalMs: 1000, key: 'node-name' },
     data: z.strictObject({
       device: z.string().describe('the export or device that asked; empty where it has no name'),
       'node-name': z.string().optional().describe('the node it asked'),

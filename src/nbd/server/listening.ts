@@ -12,3 +12,19 @@ export function listening(server: Server, options: ListenOptions | { readonly fd
     });
   });
 }
+
+/** Listens on `port` of `host` or, where that is in use, on the next free one up to `lastPort`. */
+export async function listeningOnPort(
+  server: Server,
+  { host, port, lastPort = port }: { readonly host: string; readonly port: number; readonly lastPort?: number },
+): Promise<void> {
+  for (let tried = port; ; tried++) {
+    try {
+      await listening(server, { host, port: tried });
+      return;
+    } catch (error) {
+      const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+      if (!isInUse || tried === 0 || tried >= lastPort) throw error;
+    }
+  }
+}

@@ -45,6 +45,8 @@ export type NbdExportOptions = {
   readonly description?: string;
   readonly node: BlockNode;
   readonly writable: boolean;
+  /** Every write is durable before it is answered, as if the client had asked for it. */
+  readonly writethrough?: boolean;
   /** Clients may ask in which node of a chain of backings the data lie (`qemu:allocation-depth`). */
   readonly allocationDepth?: boolean;
   /** Bitmaps of the node, or of one below, that clients may read (`qemu:dirty-bitmap:NAME`). */
@@ -70,6 +72,7 @@ export class NbdExport implements AsyncDisposable {
   readonly name: string;
   readonly description: string;
   readonly writable: boolean;
+  readonly writethrough: boolean;
   readonly backend: BlockBackend;
   /** Metadata contexts that clients can select; a context's id is its position plus 1. */
   readonly metaContexts: readonly ExportContext[];
@@ -83,6 +86,7 @@ export class NbdExport implements AsyncDisposable {
     this.name = options.name;
     this.description = options.description ?? '';
     this.writable = options.writable;
+    this.writethrough = options.writethrough ?? false;
     this.backend = backend;
     this.#bitmaps = options.bitmaps ?? [];
     this.metaContexts = contextsOf(options.node, {

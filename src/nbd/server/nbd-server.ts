@@ -11,13 +11,18 @@ import { AddressFilter } from './address-filter.ts';
 import type { ExportDirectory } from './handshake-state.ts';
 import { DEFAULT_MAX_CONNECTIONS, STOP_DEADLINE_MS } from './limits.ts';
 import { listenOnDescriptor } from './listen-on-descriptor.ts';
-import { listening } from './listening.ts';
+import { listeningOnPort } from './listening.ts';
 import { NbdConnection, type TlsPolicy } from './nbd-connection.ts';
 import type { NbdExport } from './nbd-export.ts';
 import { listenOnPath } from './unix-socket.ts';
 
-/** A unix socket's path, or a TCP address; port 0 takes any free port. */
-export type NbdAddress = { readonly path: string } | { readonly host: string; readonly port: number };
+/**
+ * A unix socket's path, or an abstract name where it begins with NUL, or a TCP address. Port 0 takes any free port;
+ * where the port is in use, those up to `lastPort` are tried.
+ */
+export type NbdAddress =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly lastPort?: number };
 
 /** Where to listen: at an address, or on a socket that listens already, such as one of systemd's. */
 export type NbdPlace = NbdAddress | { readonly fd: number };
@@ -79,7 +84,7 @@ export class NbdServer implements AsyncDisposable, ExportDirectory {
       return place;
     }
     if ('fd' in place) return listenOnDescriptor(listener, place.fd);
-    await listening(listener, { host: place.host, port: place.port }).catch(cause => {
+    await listeningOnPort(listener, place).catch(cause => {
       throw explainTcpError(place.host, place.port, cause);
     });
     const bound = listener.address();

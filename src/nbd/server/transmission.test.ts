@@ -350,3 +350,25 @@ test('the backend counts the changes since the last connection began to write', 
   await second.simpleReply();
   assert.equal(disk.nbdExport.backend.changes, 1);
 });
+
+test('a writethrough export makes every write durable, and asks no more of the node', async () => {
+  await using disk = await ServedDisk.open({ writethrough: true });
+  const client = await disk.attach();
+  disk.node.holding = true;
+  client.send(
+    request({ type: CMD.WRITE, payload: Buffer.alloc(512) }),
+    request({ type: CMD.WRITE_ZEROES, length: 512 }),
+    request({ type: CMD.TRIM, length: 512 }),
+    request({ type: CMD.READ, length: 512 }),
+  );
+  await disk.node.reached(4);
+  assert.deepEqual(
+    disk.node.held.map(({ kind, fua }) => [kind, fua]),
+    [
+      ['write', true],
+      ['write-zeroes', true],
+      ['discard', false],
+      ['read', false],
+    ],
+  );
+});

@@ -258,6 +258,7 @@ export class Transmission implements RequestOwner {
         break;
       }
       case 'write': {
+        request.fua ||= this.#target.writethrough;
         const slab = this.#receive.slab;
         slab.retain();
         request.buffer = slab.bytes;
@@ -271,6 +272,7 @@ export class Transmission implements RequestOwner {
         request.length = 0;
         break;
       case 'write-zeroes':
+        request.fua ||= this.#target.writethrough;
         request.mayUnmap = (header.flags & NBD_CMD_FLAG_NO_HOLE) === 0;
         request.fastOnly = (header.flags & NBD_CMD_FLAG_FAST_ZERO) !== 0;
         break;

@@ -21,6 +21,7 @@ const SOCKET_MODE = 0o600;
 /** Makes `server` listen at `path`. Throws UsageError naming the path and the remedy. Returns what removes the path. */
 export async function listenOnPath(server: Server, path: string): Promise<() => Promise<void>> {
   if (path === '') throw new UsageError('The path of a unix socket is empty; give it one');
+  if (path.startsWith('\0')) return listenOnName(server, path);
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_SOCKET_PATH_BYTES) {
     throw new UsageError(
@@ -55,6 +56,18 @@ export async function listenOnPath(server: Server, path: string): Promise<() => 
   } finally {
     await handle.close();
   }
+}
+
+/** An abstract name is gone with its socket, and there is no file to protect. */
+async function listenOnName(server: Server, name: string): Promise<() => Promise<void>> {
+  const shown = `@${name.slice(1).replace(/\0+$/, '')}`;
+  if (Buffer.byteLength(name) > MAX_SOCKET_PATH_BYTES + 1) {
+    throw new UsageError(`Socket name '${shown}' is longer than Linux takes; use a shorter one`);
+  }
+  await listening(server, { path: name }).catch(cause => {
+    throw new UsageError(`Cannot create socket '${shown}': ${messageOf(cause)}; choose another name`, { cause });
+  });
+  return async () => {};
 }
 
 /** Throws UsageError unless nothing is at `path`, or a socket that nobody listens on. */
