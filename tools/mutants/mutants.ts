@@ -3,6 +3,7 @@
 import { blockMutants } from './block-mutants.ts';
 import { bufferMutants } from './buffer-mutants.ts';
 import { checkpointMutants } from './checkpoint-mutants.ts';
+import { commandLineMutants } from './command-line-mutants.ts';
 import { copyMutants } from './copy-mutants.ts';
 import { guestMutants } from './guest-mutants.ts';
 import { jobMutants } from './job-mutants.ts';
@@ -26,5 +27,6 @@ export const mutants: readonly Mutant[] = [
   ...jobMutants,
   ...quorumMutants,
   ...throttleMutants,
+  ...commandLineMutants,
   ...guestMutants,
 ];
