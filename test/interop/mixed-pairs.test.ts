@@ -13,7 +13,9 @@ import { ReplicatedModel } from '../support/replicated-model.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
-const SIZE = 4 * 1024 * 1024;
+const SIZE = 2 * 1024 * 1024;
+/** A busy machine may keep QEMU waiting for long. */
+const requestTimeoutMs = 60_000;
 const SEED = Date.now() % 2 ** 32;
 
 /** One side of each kind, their images and sockets; which is the primary is the test's. */
@@ -44,7 +46,7 @@ class MixedPair implements AsyncDisposable {
 
   /** A client of an export of that side; it goes with its server. */
   connect(side: 'colobus' | 'qemu', name: string): Promise<NbdClient> {
-    return NbdClient.connect(`nbd+unix:///${name}?socket=${this.folder.file(`${side}.nbd`)}`);
+    return NbdClient.connect(`nbd+unix:///${name}?socket=${this.folder.file(`${side}.nbd`)}`, { requestTimeoutMs });
   }
 
   image(side: 'colobus' | 'qemu'): string {

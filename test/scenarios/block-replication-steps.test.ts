@@ -10,7 +10,7 @@ import { ReplicatedModel } from '../support/replicated-model.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
-const SIZE = 4 * 1024 * 1024;
+const SIZE = 2 * 1024 * 1024;
 const SEED = Date.now() % 2 ** 32;
 
 /** Daemons with one disk each, in one folder. */

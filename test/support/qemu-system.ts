@@ -53,7 +53,7 @@ async function firstClient(path: string): Promise<QmpClient> {
   const deadlineMs = performance.now() + START_MS;
   for (;;) {
     try {
-      return await QmpClient.connect(path);
+      return await QmpClient.connect(path, { timeoutMs: START_MS });
     } catch (error) {
       const isEarly = error instanceof Error && /ENOENT|ECONNREFUSED/.test(error.message);
       if (!isEarly || performance.now() > deadlineMs) throw error;
