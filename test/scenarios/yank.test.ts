@@ -11,16 +11,19 @@ import { type Message, RawMonitor } from '../support/raw-monitor.ts';
 let colobus: CommandedDaemon;
 let qemu: QemuSystem;
 let peer: NbdPeer;
+/** What has been started, also where the rest could not be. */
+const started: AsyncDisposable[] = [];
 
 before(async () => {
   colobus = await CommandedDaemon.start('colobus');
+  started.unshift(colobus);
   qemu = await QemuSystem.start(colobus.folder.file('qemu'));
+  started.unshift(qemu);
   peer = await NbdPeer.nbdkit('memory', '1M');
+  started.unshift(peer);
 });
 after(async () => {
-  await peer[Symbol.asyncDispose]();
-  await qemu[Symbol.asyncDispose]();
-  await colobus[Symbol.asyncDispose]();
+  for (const one of started) await one[Symbol.asyncDispose]();
 });
 
 type Client = (command: string, args?: object) => Promise<Message>;

@@ -5,7 +5,7 @@ import { QmpClient } from '../../src/monitor/index.ts';
 import { escapeCommas } from './daemon.ts';
 import { Program } from './program.ts';
 
-const START_MS = 20_000;
+const START_MS = 60_000;
 
 export class QemuSystem implements AsyncDisposable {
   /** For the commands of the test; the process has another monitor at `monitorPath`. */
