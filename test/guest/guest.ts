@@ -11,6 +11,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { type Deferred, deferred, withDeadline } from '../../src/base/deadline.ts';
 import { messageOf } from '../../src/base/errors.ts';
 import { GuestImage } from '../../tools/guest/guest-image.ts';
+import { boundCommand } from '../support/bound-command.ts';
 import { optionsOf } from '../support/nbd-options.ts';
 import { projectRoot } from '../support/project.ts';
 import { type Accelerator, accelerator } from './accelerator.ts';
@@ -51,9 +52,8 @@ export class Guest implements AsyncDisposable {
   #complaints = '';
 
   private constructor(options: GuestOptions, way: Accelerator) {
-    // Where this process is killed, QEMU is too; it would run on with a serial line that nobody reads.
-    const command = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemuArguments(options, way)];
-    this.#process = spawn('setpriv', command, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const command = boundCommand('qemu-system-x86_64', qemuArguments(options, way));
+    this.#process = spawn(...command, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#ended = once(this.#process, 'close').then(() => this.#failWaits());
     this.#ended.catch(() => {});
     this.#process.stdin.on('error', () => {});

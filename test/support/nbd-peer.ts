@@ -11,6 +11,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
 import { ColobusError } from '../../src/base/errors.ts';
 import { accepts } from './accepting-socket.ts';
+import { boundCommand } from './bound-command.ts';
 
 const run = promisify(execFile);
 const START_MS = 20_000;
@@ -123,7 +124,7 @@ export class NbdPeer implements AsyncDisposable {
   async #start(program: string, args: readonly string[]): Promise<NbdPeer> {
     const watcher = watch(this.directory);
     try {
-      const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+      const child = spawn(...boundCommand(program, args), { stdio: ['ignore', 'ignore', 'pipe'] });
       this.#process = child;
       child.stderr.on('data', (text: Buffer) => {
         this.#complaints += text.toString();

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { withDeadline } from '../../src/base/deadline.ts';
+import { boundCommand } from './bound-command.ts';
 import { buildRoot } from './project.ts';
 
 const END_MS = 20_000;
@@ -49,7 +50,7 @@ export class Program implements AsyncDisposable {
   }
 
   static start(file: string, args: readonly string[], options: ProgramOptions = {}): Program {
-    return new Program(spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options }));
+    return new Program(spawn(...boundCommand(file, args), { stdio: ['ignore', 'pipe', 'pipe'], ...options }));
   }
 
   /** Starts `colobus` as this build has it, with as many threads as bin/colobus.js gives it. */
