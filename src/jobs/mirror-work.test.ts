@@ -181,14 +181,17 @@ test('a drain of the source comes to its end while writes wait for their copies,
   }
 });
 
-test('the users go over only once the target has been flushed, and stay where that fails', async () => {
+test('the users go over only once the target has been flushed while they were held, and stay where that fails', async () => {
   await using graph = new BlockGraph({ drivers });
   const source = await graph.add({ driver: 'memory', 'node-name': 'source', size: 65_536 });
   const target = await graph.add({
     driver: 'blkdebug',
     'node-name': 'target',
     image: { driver: 'memory', size: 65_536 },
-    'inject-error': [{ event: 'flush_to_disk', errno: 5, immediately: true }],
+    'inject-error': [
+      { event: 'flush_to_disk', errno: 0, once: true, immediately: true },
+      { event: 'flush_to_disk', errno: 5, immediately: true },
+    ],
   });
   using guest = new DiskClient(source);
   const work = new MirrorWork({ ...OPTIONS, graph, clock: systemClock, source, target, replaces: source });

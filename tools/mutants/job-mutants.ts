@@ -57,8 +57,8 @@ export const jobMutants: readonly Mutant[] = [
     rule: 'mirror',
     breaks: 'the users go over to a target that was not flushed',
     file: MIRROR,
-    search: 'await this.#roots.flushTarget();',
-    replace: '',
+    search: 'await copier.sweep({ yields: false });\n            await this.#roots.flushTarget();',
+    replace: 'await copier.sweep({ yields: false });',
     tests: [MIRROR_TEST],
   },
   {
