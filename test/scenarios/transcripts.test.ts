@@ -16,7 +16,8 @@ const transcripts: readonly Transcript[] = readdirSync(folder)
 
 describe('transcripts', { concurrency: SUBJECTS.length }, () => {
   for (const subject of SUBJECTS) {
-    describe(`that ${subject} answers`, () => {
+    // What shares a daemon comes one after the other.
+    describe(`that ${subject} answers`, { concurrency: 1 }, () => {
       for (const shared of daemonsOf(subject)) playAll(subject, shared);
     });
   }
@@ -35,7 +36,7 @@ function daemonsOf(subject: SubjectName): readonly (readonly [Transcript, ...Tra
 }
 
 function playAll(name: SubjectName, shared: readonly [Transcript, ...Transcript[]]): void {
-  describe(shared.map(transcript => transcript.name).join(', '), () => {
+  describe(shared.map(transcript => transcript.name).join(', '), { concurrency: 1 }, () => {
     let folder: TemporaryFolder;
     let subject: MonitorSubject | null = null;
     before(async () => {

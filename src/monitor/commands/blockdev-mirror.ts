@@ -5,6 +5,7 @@ import { UsageError } from '../../base/errors.ts';
 import type { BlockGraph } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { DIRTY_GRANULARITY_BYTES } from '../../block/dirty-bitmap.ts';
+import { uint32 } from '../../block/qapi-types.ts';
 import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { MirrorWork } from '../../jobs/mirror-work.ts';
 import { type Command, defineCommand } from '../command.ts';
@@ -27,8 +28,7 @@ const mirrorArguments = z.strictObject({
   sync: z
     .enum(['top', 'full', 'none', 'incremental', 'bitmap'])
     .describe('full: all of it; top: what its topmost image holds; none: only what is written from now on'),
-  granularity: z
-    .int()
+  granularity: uint32()
     .optional()
     .describe(
       'a write makes blocks of so many bytes be copied again: a power of 2 from 512 to 64 MiB; 65536 if left out',
