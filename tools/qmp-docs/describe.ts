@@ -25,9 +25,16 @@ export function rowsOf(members: readonly MemberDescription[], prefix = ''): read
   return members.flatMap(member => {
     const name = `${prefix}${member.name}`;
     const { isOptional, fallback } = member;
-    const row = { name, type: typeText(member.type), isOptional, fallback, meaning: member.meaning ?? '' };
+    const row = { name, type: typeText(member.type), isOptional, fallback, meaning: inTable(member.meaning ?? '') };
     return [row, ...innerRows(member.type, name)];
   });
+}
+
+/** Meanings are parts of sentences; a few begin as if they were whole ones. */
+function inTable(meaning: string): string {
+  return /^[A-Z][a-z]/.test(meaning) && !/^(Linux|QEMU)/.test(meaning)
+    ? `${meaning[0]?.toLowerCase()}${meaning.slice(1)}`
+    : meaning;
 }
 
 /** The rows of what a type holds, under `name`. */
@@ -91,7 +98,7 @@ export function argumentTable(rows: readonly Row[], what = 'argument'): string {
 }
 
 function valueText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value);
 }
 
 /** A table of what is told: returned, or the data of an event. */

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { drivers } from '../../src/drivers/index.ts';
 import { documentedCommands } from '../../src/monitor/commands/index.ts';
 import { events } from '../../src/monitor/events/index.ts';
+import { driverMembers } from '../../src/monitor/schema/node-description.ts';
 import { describeArguments } from '../../src/monitor/schema/qmp-schema.ts';
 import { describeObject, describeType } from '../../src/monitor/schema/type-description.ts';
 import { projectRoot } from '../../test/support/project.ts';
@@ -30,7 +32,7 @@ test('every command and event has a heading, and every link of the page leads so
   }
 });
 
-test('every argument, every member of an answer and every datum of an event says what it means', () => {
+test('every argument, every option of a driver, every member of an answer and every datum of an event says what it means', () => {
   const silent: string[] = [];
   for (const command of documentedCommands) {
     const { members, variants } = describeArguments(command);
@@ -38,6 +40,11 @@ test('every argument, every member of an answer and every datum of an event says
     const given = rowsOf([...members, ...own]).filter(({ name }) => !name.startsWith('options[].'));
     const returned = command.returns === null ? [] : innerRows(describeType(command.returns), 'returns');
     for (const { name, meaning } of [...given, ...returned]) if (meaning === '') silent.push(`${command.name} ${name}`);
+  }
+  for (const driver of drivers) {
+    for (const { name, meaning } of rowsOf(driverMembers(driver))) {
+      if (meaning === '' && !name.endsWith('.driver')) silent.push(`driver ${driver.name} ${name}`);
+    }
   }
   for (const [event, { data }] of Object.entries(events)) {
     for (const { name, meaning } of rowsOf(describeObject(data).members))

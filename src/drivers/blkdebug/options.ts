@@ -37,14 +37,14 @@ export type BlkdebugOptions = {
 };
 
 const injectError = z.strictObject({
-  event: z.enum(EVENTS),
-  iotype: z.enum(IO_TYPES).optional(),
-  errno: z.int().min(0).max(4095).default(EIO),
-  sector: z.int().min(0).optional(),
-  once: z.boolean().default(false),
-  immediately: z.boolean().default(false),
-  'delay-ms': z.number().min(0).optional(),
-  torn: z.int().min(0).optional(),
+  event: z.enum(EVENTS).describe('the requests it is for; `none` is any'),
+  iotype: z.enum(IO_TYPES).optional().describe('only requests of this kind'),
+  errno: z.int().min(0).max(4095).default(EIO).describe('number of the error, as Linux has it; 0 only delays'),
+  sector: z.int().min(0).optional().describe('only requests that contain this sector of 512 bytes'),
+  once: z.boolean().default(false).describe('the rule ends with the first request it hits'),
+  immediately: z.boolean().default(false).describe('fails before anything else happens, without a delay'),
+  'delay-ms': z.number().min(0).optional().describe('milliseconds before the request goes on'),
+  torn: z.int().min(0).optional().describe('bytes of a failing write that reach the image all the same'),
 });
 
 export const blkdebugOptions: z.ZodType<BlkdebugOptions> = z.strictObject({

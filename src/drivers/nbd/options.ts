@@ -19,30 +19,28 @@ const unnested = (given: unknown): unknown => {
   return nested.success ? { ...nested.data.data, type: nested.data.type } : given;
 };
 
-const socketAddress = z.discriminatedUnion(
-  'type',
-  [
-    z.strictObject({
-      type: z.literal('inet'),
-      host: z.string().min(1),
-      port,
-      /** As QEMU's scripts give them: a name is looked up in both versions of IP, and connections are kept alive. */
-      numeric: z.boolean().optional(),
-      to: z.int().optional(),
-      ipv4: z.boolean().optional(),
-      ipv6: z.boolean().optional(),
-      'keep-alive': z.boolean().optional(),
-      mptcp: z.boolean().optional(),
-    }),
-    z.strictObject({
-      type: z.literal('unix'),
-      path: z.string().min(1),
-      abstract: z.literal(false).optional(),
-      tight: z.boolean().optional(),
-    }),
-  ],
-  { error: issue => (issue.code === 'invalid_union' ? 'an address is of type inet or unix' : undefined) },
-);
+const accepted =
+  "accepted as QEMU's scripts give it: a name is looked up in both versions of IP, and connections are kept alive";
+
+const socketAddress = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('inet').describe('kind of socket'),
+    host: z.string().min(1).describe('name or address'),
+    port: port.describe('TCP port'),
+    numeric: z.boolean().optional().describe(accepted),
+    to: z.int().optional().describe(accepted),
+    ipv4: z.boolean().optional().describe(accepted),
+    ipv6: z.boolean().optional().describe(accepted),
+    'keep-alive': z.boolean().optional().describe(accepted),
+    mptcp: z.boolean().optional().describe(accepted),
+  }),
+  z.strictObject({
+    type: z.literal('unix'),
+    path: z.string().min(1).describe('path of the socket'),
+    abstract: z.literal(false).optional().describe('must be false: the path is one of the file system'),
+    tight: z.boolean().optional().describe("accepted as QEMU's scripts give it"),
+  }),
+]);
 
 const server = z
   .preprocess(unnested, socketAddress)
@@ -75,13 +73,28 @@ const seconds = z.int().max(MAX_TIMEOUT_MS / 1000);
 const timeoutMs = z.int().min(1).max(MAX_TIMEOUT_MS);
 
 export const nbdOptions: z.ZodType<NbdOptions> = z.strictObject({
-  server,
-  export: z.string().max(NBD_MAX_STRING_BYTES).default(''),
-  'tls-creds': z.string().min(1).optional(),
-  'tls-hostname': z.string().min(1).optional(),
-  connections: z.int().min(1).max(MAX_CONNECTIONS).default(1),
-  'reconnect-delay': seconds.min(0).default(0),
-  'open-timeout': seconds.min(0).default(0),
-  'request-timeout': timeoutMs.default(5000),
-  'flush-timeout': timeoutMs.default(30_000),
+  server: server.describe('where the server is; the address may also stand below `data`'),
+  export: z.string().max(NBD_MAX_STRING_BYTES).default('').describe('name of the export'),
+  'tls-creds': z.string().min(1).optional().describe('id of TLS credentials of a client: encrypts the connection'),
+  'tls-hostname': z
+    .string()
+    .min(1)
+    .optional()
+    .describe("whom the server's certificate must name; the host of `server` if left out"),
+  connections: z
+    .int()
+    .min(1)
+    .max(MAX_CONNECTIONS)
+    .default(1)
+    .describe('how many to open where the server allows several, 1 to 16'),
+  'reconnect-delay': seconds
+    .min(0)
+    .default(0)
+    .describe('seconds for which requests wait for a lost connection to come back; 0 never connects again'),
+  'open-timeout': seconds
+    .min(0)
+    .default(0)
+    .describe('seconds for which it tries to connect; 0 tries once, for at most 10 seconds'),
+  'request-timeout': timeoutMs.default(5000).describe('milliseconds for every request but a flush'),
+  'flush-timeout': timeoutMs.default(30_000).describe('milliseconds for a flush'),
 });
