@@ -60,7 +60,7 @@ describe('the monitor', () => {
     try {
       await using waiting = await RawMonitor.connect(daemon.monitorPath);
       await waiting.answers('{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}');
-      const definition = `{"driver":"nbd","node-name":"far","server":{"type":"unix","path":"${path}"},"open-timeout":60}`;
+      const definition = `{"driver":"nbd","node-name":"far","server":{"type":"unix","path":"${path}"}}`;
       waiting.send(`{"execute":"blockdev-add","arguments":${definition},"id":"slow"}`);
       waiting.send('{"execute":"query-jobs","id":"after"}{"exec-oob":"query-yank","id":"past them"}');
       const [peer] = (await once(silent, 'connection')) as [Socket];

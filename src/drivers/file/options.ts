@@ -23,11 +23,16 @@ export const fileOptions: z.ZodType<FileOptions> = z
       .describe('Where I/O is done: auto on the event loop where it will not wait for a disk, else in threads'),
     locking: z.enum(['auto', 'on', 'off']).default('auto').describe('Keep other processes from writing to the image'),
     'force-share': z.boolean().default(false).describe('Read the image even while another process writes to it'),
-    cache: z.looseObject({ direct: z.boolean().optional() }).optional(),
+    cache: z
+      .looseObject({
+        direct: z.boolean().optional().describe('needed for aio=native; the page cache is used all the same'),
+      })
+      .optional()
+      .describe("accepted for QEMU's scripts"),
     'aio-max-batch': z.int().min(0).optional().describe("Accepted for QEMU's scripts; nothing is batched"),
     'drop-cache': z.boolean().optional().describe("Accepted for QEMU's scripts; it is about migration"),
-    'x-check-cache-dropped': z.literal(false).optional(),
-    'pr-manager': z.string().optional(),
+    'x-check-cache-dropped': z.literal(false).optional().describe('must be false'),
+    'pr-manager': z.string().optional().describe('refused: there are no persistent reservation managers'),
   })
   .superRefine(({ aio, cache, 'pr-manager': manager }, context) => {
     if (manager !== undefined) {

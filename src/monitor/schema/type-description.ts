@@ -54,9 +54,7 @@ export function describeType(schema: z.core.$ZodType): TypeDescription {
     case 'enum':
       return { kind: 'enum', values: Object.values(def.entries).map(String) };
     case 'literal':
-      return typeof def.values[0] === 'boolean'
-        ? { kind: 'scalar', name: 'boolean' }
-        : { kind: 'enum', values: def.values.map(String) };
+      return describeLiteral(def.values);
     case 'array':
       return { kind: 'array', element: describeType(def.element) };
     case 'record':
@@ -85,6 +83,17 @@ export function describeType(schema: z.core.$ZodType): TypeDescription {
       return describeType(def.getter());
     default:
       return ANY;
+  }
+}
+
+function describeLiteral(values: readonly unknown[]): TypeDescription {
+  switch (typeof values[0]) {
+    case 'boolean':
+      return { kind: 'scalar', name: 'boolean' };
+    case 'number':
+      return { kind: 'scalar', name: 'int' };
+    default:
+      return { kind: 'enum', values: values.map(String) };
   }
 }
 
