@@ -10,6 +10,8 @@ if (major < 20 || (major === 20 && minor < 19)) {
   );
   process.exit(2);
 } else {
+  // What loading leaves behind would make the heap of young objects grow, and an idle daemon keep that memory for good.
+  require('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
   // Threads wait for disks; a few slow disks must not take them all.
   process.env.UV_THREADPOOL_SIZE ??= '32';
   import('../dist/src/cli/main.js').then(({ main }) => main(process.argv.slice(2)));
