@@ -16,6 +16,7 @@ import type { Logger } from '../../base/logger.ts';
 import { acceptTls } from '../tls/accept-tls.ts';
 import type { TlsCredentials } from '../tls/tls-credentials.ts';
 import { type ByteSink, copyInto, type ReceiveMode, startReading } from './accepted-socket.ts';
+import { BusyPoll } from './busy-poll.ts';
 import { greeting, Handshake } from './handshake.ts';
 import type { ExportDirectory, Session, TlsMode } from './handshake-state.ts';
 import { CLOSE_GRACE_MS, HANDSHAKE_TIMEOUT_MS } from './limits.ts';
@@ -41,6 +42,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
   readonly #clock: Clock;
   readonly #tls: TlsPolicy | null;
   readonly #receive = new ReceiveBuffer();
+  readonly #poll: BusyPoll;
   #replies: ReplyQueue;
   readonly #handshake: Handshake;
   readonly #handshakeTimer: Timer;
@@ -58,6 +60,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     const { directory, tls } = options;
     this.#logger = options.logger;
     this.#clock = options.clock;
+    this.#poll = new BusyPoll(options.clock);
     this.#tls = tls;
     this.#handshake = new Handshake({ directory, tlsMode: tls?.mode ?? 'off' }, reply => this.#socket.write(reply));
     this.#handshakeTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () =>
@@ -79,6 +82,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
 
   landed(bytes: number): boolean {
     this.#receive.landed(bytes);
+    this.#poll.arrived();
     return this.#consume();
   }
 
