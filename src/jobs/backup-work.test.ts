@@ -107,6 +107,19 @@ test('a write that waits for a target which hangs goes on in time, and the backu
   assert.match(job.info.error ?? '', /^Connection timed out: a write waited too long for node 'target'$/);
 });
 
+test('a backup that is given up while it is paused says so at once', async () => {
+  await using copy = await LiveCopy.create({ seed: 7 });
+  const job = copy.start(backupOf(copy, { sync: 'none' }));
+  await copy.until(() => job.status === 'running', { writes: false });
+  job.pause();
+  copy.write(0, Buffer.alloc(512, 9));
+  copy.source.settle();
+  for (let seconds = 0; seconds < 7; seconds++) copy.clock.advance(1000);
+  await copy.until(() => job.status === 'concluded' && copy.isQuiet, { writes: false });
+  assert.match(job.info.error ?? '', /^Connection timed out/);
+  assert.equal(copy.failedWrites, 0);
+});
+
 test('a drain of the source comes to its end while writes wait for what they overwrite', async () => {
   await using copy = await LiveCopy.create({ seed: 6 });
   const job = copy.start(backupOf(copy));

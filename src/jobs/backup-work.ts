@@ -139,6 +139,7 @@ export class BackupWork implements JobWork, BeforeWriteNotifier {
     this.#failure ??= error;
     this.#copier?.fail(error);
     this.#copier?.releaseWaiters();
+    this.#control?.endPause();
     this.wake();
   }
 

@@ -31,6 +31,8 @@ export interface JobControl {
   readonly clock: Clock;
   /** With nothing in flight: waits while the job is paused, throws ECANCELED once it is cancelled. */
   pausePoint(): Promise<void>;
+  /** The work cannot be done any more: a pause ends, so that it can say so. */
+  endPause(): void;
   /** Says how far the work is, in bytes. */
   progress(done: number, total: number): void;
   /** The work has caught up and goes on until `ending` says how it is to end. */

@@ -233,6 +233,10 @@ export class Job implements JobControl {
     if (this.#isCancelled) throw new ColobusError(errnoText(ECANCELED), { errno: ECANCELED });
   }
 
+  endPause(): void {
+    if (this.#unpaused !== null) this.#unpause();
+  }
+
   progress(done: number, total: number): void {
     this.#done = done;
     this.#total = total;
