@@ -57,6 +57,11 @@ export class BlockBackend implements RequestTracker {
     return this.#changeErrno;
   }
 
+  /** True where somebody has begun to write, and may be gone. */
+  get hasHadWriter(): boolean {
+    return this.#hadWriter;
+  }
+
   /** True where somebody has written and is gone. */
   get hasLostWriter(): boolean {
     return this.#hadWriter && this.#writers === 0;

@@ -328,6 +328,7 @@ export class ColoBufferNode extends BlockNode {
   #doubtAboutLatest(): string | null {
     const failed = this.#failedWrite();
     const alone = 'what the primary acknowledged since then, alone, is not in it';
+    if (!this.#hasHadPrimary()) return `no primary has connected since the disk was exported: ${alone}`;
     if (failed !== null) return `${failed}: ${alone}`;
     const isGone = this.rootsToQuiesce().some(root => root.hasLostWriter);
     return isGone ? `the primary has gone: ${alone}, if it went on` : this.#returnedWriter();
@@ -335,7 +336,13 @@ export class ColoBufferNode extends BlockNode {
 
   #doubtAboutCheckpoint(): string | null {
     const hasCheckpoint = (this.#group?.checkpoint ?? 0) > 0;
-    return hasCheckpoint ? null : 'no checkpoint was taken yet: it is the disk as it was when replication started';
+    if (!hasCheckpoint) return 'no checkpoint was taken yet: it is the disk as it was when replication started';
+    return this.#hasHadPrimary() ? null : 'no primary has connected since the disk was exported';
+  }
+
+  /** A daemon that was started again knows nothing of what its primary did meanwhile. */
+  #hasHadPrimary(): boolean {
+    return this.rootsToQuiesce().some(root => root.hasHadWriter);
   }
 
   /** A primary that connects again by itself, as QEMU does, has missed what it forwarded meanwhile and does not tell. */

@@ -121,3 +121,17 @@ test('no checkpoint is prepared once the disk could not store a write of the pri
   );
   rig.primary[Symbol.dispose]();
 });
+
+test('a secondary that no primary has reached says so of both images, also after a checkpoint', async () => {
+  await using rig = await Rig.open();
+  const reasons = (): (string | undefined)[] => {
+    const { latest, checkpoint } = rig.status().images;
+    return [latest.reason, checkpoint.reason];
+  };
+  assert.match(reasons()[0] ?? '', /^no primary has connected/);
+  await rig.group.prepare(1, 1000);
+  rig.group.do(1);
+  assert.match(reasons()[1] ?? '', /^no primary has connected/);
+  rig.primary.backend.beginWriting();
+  assert.deepEqual(reasons(), [undefined, undefined]);
+});
