@@ -75,6 +75,11 @@ export class BlockGraph implements AsyncDisposable {
     return this.#entries.get(name)?.node;
   }
 
+  /** The name of the driver that `node` was added with, which may be an alias. */
+  driverName(node: BlockNode): string {
+    return this.#entries.get(node.name)?.definition.driver ?? node.driver;
+  }
+
   /** The node called `name`; throws UsageError in QEMU's words where there is none: `device` is what they say of it. */
   node(name: string, device = ''): BlockNode {
     const node = this.find(name);

@@ -8,6 +8,8 @@ import { blockCommit } from './block-commit.ts';
 
 import { blockDirtyBitmapAdd } from './block-dirty-bitmap-add.ts';
 import { blockDirtyBitmapClear } from './block-dirty-bitmap-clear.ts';
+import { blockDirtyBitmapDisable } from './block-dirty-bitmap-disable.ts';
+import { blockDirtyBitmapEnable } from './block-dirty-bitmap-enable.ts';
 import { blockDirtyBitmapMerge } from './block-dirty-bitmap-merge.ts';
 import { blockDirtyBitmapRemove } from './block-dirty-bitmap-remove.ts';
 import { blockExportAdd } from './block-export-add.ts';
@@ -39,6 +41,7 @@ import { objectAdd } from './object-add.ts';
 import { objectDel } from './object-del.ts';
 import { qomGet } from './qom-get.ts';
 import { qomSet } from './qom-set.ts';
+import { queryBlock } from './query-block.ts';
 import { queryBlockExports } from './query-block-exports.ts';
 import { queryBlockJobs } from './query-block-jobs.ts';
 import { queryBlockstats } from './query-blockstats.ts';
@@ -73,6 +76,7 @@ const WORKING: readonly Command[] = [
   xBlockdevChange,
   blockResize,
   queryNamedBlockNodes,
+  queryBlock,
   queryBlockstats,
   xDebugQueryBlockGraph,
   objectAdd,
@@ -80,6 +84,8 @@ const WORKING: readonly Command[] = [
   blockDirtyBitmapAdd,
   blockDirtyBitmapRemove,
   blockDirtyBitmapClear,
+  blockDirtyBitmapEnable,
+  blockDirtyBitmapDisable,
   blockDirtyBitmapMerge,
   nbdServerStart,
   nbdServerStop,

@@ -56,7 +56,11 @@ export const queryNamedBlockNodes: Command = defineCommand({
     flat: z.boolean().default(false).describe('leaves out images below the image, of which there are none here'),
   }),
   returns: z.array(NODE_INFO),
-  run: (_args, daemon) => daemon.graph.nodes().map(describe).reverse(),
+  run: (_args, { graph }) =>
+    graph
+      .nodes()
+      .map(node => describe(node, graph.driverName(node)))
+      .reverse(),
 });
 
 /** In the shape of QEMU's BlockDirtyInfo. */
@@ -72,14 +76,14 @@ function describeBitmap({ name, bitmap, enabled, users }: NodeBitmap): object {
   };
 }
 
-function describe(node: BlockNode): object {
+function describe(node: BlockNode, driver: string): object {
   const bitmaps = node.bitmaps.list();
   return {
     'node-name': node.name,
-    drv: node.driver,
+    drv: driver,
     ro: node.readOnly,
     file: node.filename,
-    image: { filename: node.filename, format: node.driver, 'virtual-size': node.lengthBytes, 'dirty-flag': false },
+    image: { filename: node.filename, format: driver, 'virtual-size': node.lengthBytes, 'dirty-flag': false },
     cache: { writeback: true, direct: false, 'no-flush': false },
     detect_zeroes: 'off',
     encrypted: false,
