@@ -91,3 +91,18 @@ test('a removed notifier sees nothing more', async () => {
   await disk.submit('write', 0, 1);
   assert.deepEqual(events, ['performed write']);
 });
+
+test('a notifier that is removed while writes are held takes no other out of their way', async () => {
+  for (const holder of [0, 1]) {
+    const events: string[] = [];
+    const node = new NotifiedNode(events);
+    const notifiers = [0, 1, 2].map(i => new NotingNotifier(`${i}`, i === holder, events));
+    for (const notifier of notifiers) node.addBeforeWriteNotifier(notifier);
+    using disk = new DiskClient(node);
+    const answer = disk.submit('write', 0, 1);
+    node.removeBeforeWriteNotifier(notifiers[0] ?? assert.fail());
+    for (const request of notifiers[holder]?.held ?? []) node.proceed(request);
+    assert.equal(await answer, 0);
+    assert.deepEqual(events, ['0 saw write', '1 saw write', '2 saw write', 'performed write']);
+  }
+});

@@ -54,6 +54,8 @@ export type NodeDescription = {
   readonly children?: readonly BlockEdge[];
 };
 
+type NumberedNotifier = { readonly number: number; readonly notifier: BeforeWriteNotifier };
+
 /** How a node is linked to a child that it is given while it is in use. */
 export type ChildLink = { readonly role: string; readonly permissions: EdgePermissions };
 
@@ -69,7 +71,9 @@ export abstract class BlockNode implements AsyncDisposable {
   readonly counters: IoCounters = new IoCounters();
   /** What becomes of requests before the driver sees them, if it is not nothing. */
   policy: RequestPolicy | null = null;
-  readonly #notifiers: BeforeWriteNotifier[] = [];
+  /** In the order they came, which their numbers are of. */
+  readonly #notifiers: NumberedNotifier[] = [];
+  #lastNotifier = 0;
   readonly #failureListeners: ((reason: string) => void)[] = [];
   readonly #children: Map<string, BlockEdge>;
   #interceptor: WriteInterceptor | null = null;
@@ -129,24 +133,25 @@ export abstract class BlockNode implements AsyncDisposable {
     this.proceed(request);
   }
 
-  /** Lets a request that a before-write notifier held back go on its way. */
+  /** Lets a request that a before-write notifier held back go on its way: past those that came after that one. */
   proceed(request: BlockRequest): void {
-    while (request.notified < this.#notifiers.length) {
-      const notifier = this.#notifiers[request.notified] as BeforeWriteNotifier;
-      request.notified += 1;
+    for (let i = 0; i < this.#notifiers.length; i++) {
+      const { number, notifier } = this.#notifiers[i] as NumberedNotifier;
+      if (number <= request.notified) continue;
+      request.notified = number;
       if (!notifier.beforeWrite(request)) return;
     }
     this.perform(request);
   }
 
   addBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
-    this.#notifiers.push(notifier);
+    this.#notifiers.push({ number: ++this.#lastNotifier, notifier });
     this.#isWatched = true;
   }
 
-  /** Removing one while a request waits for it is the notifier's to avoid: it answers every request it held. */
+  /** The notifier still answers every request that it holds; it sees no other. */
   removeBeforeWriteNotifier(notifier: BeforeWriteNotifier): void {
-    const index = this.#notifiers.indexOf(notifier);
+    const index = this.#notifiers.findIndex(entry => entry.notifier === notifier);
     if (index >= 0) this.#notifiers.splice(index, 1);
     this.#isWatched = this.#notifiers.length > 0 || this.#interceptor !== null;
   }

@@ -69,7 +69,7 @@ export class BlockRequest {
   context: object | null = null;
   /** The root that counts this request, if a root submitted it. */
   tracker: RequestTracker | null = null;
-  /** How many before-write notifiers have let it pass, for the node that runs them. */
+  /** Number of the last before-write notifier that saw it, for the node that runs them; 0 while none did. */
   notified = 0;
   #state: 'free' | 'owned' | 'submitted' = 'free';
 

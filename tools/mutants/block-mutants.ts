@@ -164,6 +164,14 @@ export const blockMutants: readonly Mutant[] = [
     tests: [NOTIFIER_TEST],
   },
   {
+    rule: '3 notifiers',
+    breaks: 'a notifier that is removed lets a held write pass the next one by',
+    file: NODE,
+    search: 'const { number, notifier } = this.#notifiers[i];',
+    replace: 'const { notifier } = this.#notifiers[i], number = i + 1;',
+    tests: [NOTIFIER_TEST],
+  },
+  {
     rule: '3 drain',
     breaks: 'a root that is held lets requests in',
     file: BACKEND,
