@@ -49,6 +49,14 @@ export const qemuFormMutants: readonly Mutant[] = [
   },
   {
     rule,
+    breaks: 'what comes behind a piece that failed stays clean',
+    file: FORWARDING,
+    search: 'parent === null ? length : parent.offset + parent.length - offset',
+    replace: 'length',
+    tests,
+  },
+  {
+    rule,
     breaks: 'a checkpoint is prepared while writes are on their way',
     file: FORWARDING,
     search: 'if (this.#changesInFlight > 0) {',

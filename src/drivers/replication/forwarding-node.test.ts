@@ -150,6 +150,18 @@ test('a write that the link cannot take at once travels in pieces, and fails wit
   }
 });
 
+test('a change whose piece fails or is late is dirty to its end: what comes behind the piece is not sent', async () => {
+  for (const fails of ['at once', 'late']) {
+    const rig = await Rig.open({ maxTransferBytes: GRANULE });
+    const write = rig.client.submit('write', 0, 3 * GRANULE, { buffer: Buffer.alloc(3 * GRANULE, 7) });
+    rig.link.step(0);
+    if (fails === 'late') rig.clock.advance(5100);
+    else rig.link.step(0, EIO);
+    assert.equal(await write, EIO);
+    assert.deepEqual([rig.status().writes, rig.status().dirtyBytes], [1, 3 * GRANULE]);
+  }
+});
+
 test('the first failed forward is reported, ends forwarding of all disks, and every later write fails', async () => {
   const rig = await Rig.open({ count: 2 });
   const write = rig.client.submit('write', 0, CHUNK, { buffer: DATA });

@@ -167,8 +167,13 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
       this.#copy.stored(offset, length, child.tag);
       return;
     }
-    this.#dirty.add(offset, length);
+    this.#missed(child);
     if (errno !== 0) this.forwardFailed(kind, offset, length, errno);
+  }
+
+  /** The copy may lack a piece of a change, and what comes behind it in the change, which is not sent any more. */
+  #missed({ parent, offset, length }: BlockRequest): void {
+    this.#dirty.add(offset, parent === null ? length : parent.offset + parent.length - offset);
   }
 
   /** What is above may acknowledge what was not forwarded. */
@@ -223,7 +228,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
   #expire(child: BlockRequest): void {
     const { parent, kind, offset, length } = child;
     if (parent === null) return;
-    if (kind !== 'flush') this.#dirty.add(offset, length);
+    if (kind !== 'flush') this.#missed(child);
     this.forwardFailed(kind, offset, length, ETIMEDOUT);
     // Closing the link may have answered it.
     if (!this.#inFlight.has(child) || child.parent !== parent) return;
