@@ -3,10 +3,12 @@ import { test } from 'node:test';
 import { DiskClient } from '../../test/support/disk-client.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { EIO, ENOSPC, ESHUTDOWN, ETIMEDOUT } from '../base/errno.ts';
-import { READ_SHARED, WRITE_EXCLUSIVE } from './block-edge.ts';
+import { type EdgePermissions, READ_SHARED, WRITE_EXCLUSIVE } from './block-edge.ts';
 import { BlockNode } from './block-node.ts';
 import { type BlockRequest, releaseRequest, takeRequest } from './block-request.ts';
 import { drainRoots, rootsAbove } from './drain.ts';
+
+const WRITE_SHARED: EdgePermissions = { write: true, shareWrite: true };
 
 /** A disk whose requests end when the test says so. */
 class HoldingNode extends BlockNode {
@@ -92,7 +94,7 @@ test('a drain ends when all roots above the node are idle, and holds new request
   using writer = new DiskClient(node, WRITE_EXCLUSIVE, 'writer');
   using reader = new DiskClient(node, READ_SHARED, 'reader');
   const answers = [writer.submit('write', 0, 1), reader.submit('read', 0, 1)];
-  const drained = drainRoots(rootsAbove(node), 1000, new ManualClock());
+  const drained = drainRoots(() => rootsAbove(node), 1000, new ManualClock());
   const later = writer.submit('write', 0, 1);
   assert.equal(node.pending.length, 2);
   node.endAll();
@@ -109,7 +111,7 @@ test('a drain that takes too long fails by its deadline, and nothing stays held'
   const clock = new ManualClock();
   using disk = new DiskClient(node, WRITE_EXCLUSIVE, "export 'root'");
   const stuck = disk.submit('write', 0, 1);
-  const drained = drainRoots(rootsAbove(node), 1000, clock);
+  const drained = drainRoots(() => rootsAbove(node), 1000, clock);
   clock.advance(1000);
   await assert.rejects(drained, {
     errno: ETIMEDOUT,
@@ -121,13 +123,37 @@ test('a drain that takes too long fails by its deadline, and nothing stays held'
   assert.deepEqual(await Promise.all([stuck, next]), [0, 0]);
 });
 
+test('a drain holds a root that comes meanwhile, and waits again for one that has become busy', async () => {
+  const node = new HoldingNode();
+  using writer = new DiskClient(node, WRITE_SHARED, 'writer');
+  using job = new DiskClient(node, WRITE_SHARED, 'job');
+  const write = writer.submit('write', 0, 1);
+  let isDrained = false;
+  const drained = drainRoots(() => rootsAbove(node), 1000, new ManualClock()).then(release => {
+    isDrained = true;
+    return release;
+  });
+  using late = new DiskClient(node, WRITE_SHARED, 'late');
+  const lateWrite = late.submit('write', 0, 1);
+  job.backend.beginWork();
+  node.pending.shift()?.complete(0);
+  await new Promise(resolve => setImmediate(resolve));
+  assert.deepEqual([isDrained, late.backend.isHeld], [false, true]);
+  node.endAll();
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(isDrained, false);
+  job.backend.endWork();
+  (await drained)();
+  assert.deepEqual(await Promise.all([write, lateWrite]), [0, 0]);
+});
+
 test('work of several requests goes on while its root is held, and a drain waits for all of it', async () => {
   const node = new HoldingNode();
   const clock = new ManualClock();
   using disk = new DiskClient(node);
   disk.backend.beginWork();
   let isDrained = false;
-  const drained = drainRoots([disk.backend], 1000, clock).then(release => {
+  const drained = drainRoots(() => [disk.backend], 1000, clock).then(release => {
     isDrained = true;
     return release;
   });

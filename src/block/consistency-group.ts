@@ -87,7 +87,7 @@ export class ConsistencyGroup {
     this.#preparedAtMs = this.#clock.nowMs();
     try {
       const release = await drainRoots(
-        this.nodes.flatMap(node => node.rootsToQuiesce()),
+        () => this.nodes.flatMap(node => node.rootsToQuiesce()),
         deadlineMs,
         this.#clock,
       );

@@ -22,19 +22,32 @@ export function rootsAbove(node: BlockNode, except: BlockNode | null = null): Se
 }
 
 /**
- * Holds `roots` and waits until nothing of theirs is in flight. Returns the function that lets them go on; throws
- * ETIMEDOUT, with nothing held, when a request does not return in time.
+ * Holds what `findRoots` finds, also those that come meanwhile, and waits until nothing of theirs is in flight at once.
+ * Returns the function that lets them go on; throws ETIMEDOUT, with nothing held, when a request does not return in time.
  */
-export async function drainRoots(roots: Iterable<BlockBackend>, deadlineMs: number, clock: Clock): Promise<() => void> {
-  const held = [...roots];
-  for (const root of held) root.hold();
+export async function drainRoots(
+  findRoots: () => Iterable<BlockBackend>,
+  deadlineMs: number,
+  clock: Clock,
+): Promise<() => void> {
+  const endMs = clock.nowMs() + deadlineMs;
+  const held = new Set<BlockBackend>();
   const release = (): void => {
     for (const root of held) root.unhold();
   };
+  const findBusy = (): BlockBackend | undefined => {
+    for (const root of findRoots()) {
+      if (held.has(root)) continue;
+      held.add(root);
+      root.hold();
+    }
+    // One that was idle may be busy again: a job goes on with what the requests of others wait for.
+    return [...held].find(root => root.inFlight > 0);
+  };
   try {
-    for (const root of held) {
+    for (let root = findBusy(); root !== undefined; root = findBusy()) {
       const message = `Requests of ${root.name} on node '${root.node.name}' did not return within ${deadlineMs} ms; look at the disk or peer below it`;
-      if (root.inFlight > 0) await withDeadline(root.idle(), deadlineMs, clock, message);
+      await withDeadline(root.idle(), Math.max(0, endMs - clock.nowMs()), clock, message);
     }
   } catch (error) {
     release();
@@ -45,7 +58,7 @@ export async function drainRoots(roots: Iterable<BlockBackend>, deadlineMs: numb
 
 /** Calls `act` while no request is in flight on `node`. Throws ETIMEDOUT, without having called it, where one stays. */
 export async function whileDrained(node: BlockNode, clock: Clock, act: () => unknown): Promise<void> {
-  const release = await drainRoots(rootsAbove(node), CHANGE_DEADLINE_MS, clock);
+  const release = await drainRoots(() => rootsAbove(node), CHANGE_DEADLINE_MS, clock);
   try {
     await act();
   } finally {

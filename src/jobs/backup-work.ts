@@ -17,12 +17,13 @@ import type { BlockRequest } from '../block/block-request.ts';
 import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { whileDrained } from '../block/drain.ts';
 import { CopyRoots, copyError } from './copy-roots.ts';
-import type { CopyWaiter, ServiceEnd } from './copy-services.ts';
+import type { ServiceEnd } from './copy-services.ts';
 import { DirtyCopier } from './dirty-copier.ts';
 import type { OnError } from './error-policy.ts';
 import { addInitialRanges, type SyncMode } from './initial-ranges.ts';
 import type { JobControl, JobWork } from './job-work.ts';
 import type { RangeCopy } from './range-copy.ts';
+import { WaitingWrite, type WaitingWriteOwner } from './waiting-write.ts';
 
 export type BackupOptions = {
   readonly clock: Clock;
@@ -41,12 +42,12 @@ const CLUSTER_BYTES = 64 * 1024;
 const REQUESTS = 8;
 const RETRY_MS = 100;
 
-export class BackupWork implements JobWork, BeforeWriteNotifier {
+export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwner {
   readonly pausesToPrepare = true;
   readonly #options: BackupOptions;
   readonly #roots: CopyRoots;
   readonly #todo: DirtyBitmap;
-  readonly #idleWrites: HeldWrite[] = [];
+  readonly #idleWrites: WaitingWrite[] = [];
   #copier: DirtyCopier | null = null;
   #control: JobControl | null = null;
   #woken = deferred<void>();
@@ -114,14 +115,14 @@ export class BackupWork implements JobWork, BeforeWriteNotifier {
   beforeWrite(request: BlockRequest): boolean {
     const copier = this.#copier;
     if (copier === null || this.#failure !== null || copier.isCopied(request.offset, request.length)) return true;
-    const write = this.#idleWrites.pop() ?? new HeldWrite(this);
-    write.begin(request);
+    const write = this.#idleWrites.pop() ?? new WaitingWrite(this);
+    write.begin(request, 0, 1);
     copier.copyNow(write);
     return false;
   }
 
   /** A write goes on: what it overwrites is copied, or the backup is given up. */
-  writeEnded(write: HeldWrite, end: ServiceEnd, failed: RangeCopy | null): void {
+  writeEnded(write: WaitingWrite, end: ServiceEnd, failed: RangeCopy | null): void {
     const { request } = write;
     if (failed !== null && failed.error !== null) {
       this.#control?.failed(failed.failedOperation, failed.error.errno, 'report');
@@ -151,32 +152,5 @@ export class BackupWork implements JobWork, BeforeWriteNotifier {
     const action = this.#control.failed(failedOperation, error.errno, policy);
     if (action === 'ignore') this.#copier?.retryAfter(RETRY_MS);
     return action === 'report' ? copyError(error) : null;
-  }
-}
-
-/** A write that waits until what it overwrites is copied. */
-class HeldWrite implements CopyWaiter {
-  offset = 0;
-  length = 0;
-  #request: BlockRequest | null = null;
-  readonly #work: BackupWork;
-
-  constructor(work: BackupWork) {
-    this.#work = work;
-  }
-
-  get request(): BlockRequest {
-    if (this.#request === null) throw new ColobusError('No write waits');
-    return this.#request;
-  }
-
-  begin(request: BlockRequest): void {
-    this.#request = request;
-    this.offset = request.offset;
-    this.length = request.length;
-  }
-
-  serviceEnded(end: ServiceEnd, failed: RangeCopy | null): void {
-    this.#work.writeEnded(this, end, failed);
   }
 }

@@ -201,3 +201,43 @@ test('the users go over only once the target has been flushed while they were he
   assert.equal(job.info.error, "Input/output error: Flushing job 'j' failed: EIO on node 'target'");
   assert.equal(guest.backend.node, source);
 });
+
+/** Brings a mirror to where its users are held and a flush of the target is under way. */
+async function untilHeld(copy: LiveCopy, job: Job): Promise<void> {
+  await copy.until(() => job.status === 'ready', { writes: false });
+  job.complete();
+  await copy.until(() => copy.guest.backend.isHeld && copy.target.waiting[0]?.kind === 'flush', { writes: false });
+}
+
+test('users are held no longer than a deadline for a target that hangs, and stay with the source', async () => {
+  await using copy = await LiveCopy.create({ seed: 8 });
+  const job = copy.start(mirrorOf(copy));
+  await untilHeld(copy, job);
+  copy.write(0, Buffer.alloc(512, 9));
+  for (let seconds = 0; seconds < 10; seconds++) {
+    assert.ok(copy.guest.backend.isHeld, `after ${seconds} s`);
+    copy.clock.advance(1000);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  assert.ok(!copy.guest.backend.isHeld);
+  await copy.until(() => job.status === 'concluded' && copy.isQuiet, { writes: false });
+  assert.match(job.info.error ?? '', /^Connection timed out: the last writes were not on node 'target'/);
+  assert.equal(copy.guest.backend.node, copy.source);
+  assert.ok(copy.source.bytes.equals(copy.model));
+});
+
+test('what a user writes who comes while the others are held is on the target as well', async () => {
+  await using copy = await LiveCopy.create({ seed: 9 });
+  copy.guest.backend.edge.setPermissions({ write: true, shareWrite: true });
+  const job = copy.start(mirrorOf(copy));
+  await untilHeld(copy, job);
+  using late = new DiskClient(copy.source, { write: true, shareWrite: true }, 'late');
+  const data = Buffer.alloc(512, 9);
+  const write = late.submit('write', 1024, data.length, { buffer: data });
+  await copy.until(() => job.status === 'concluded', { writes: false });
+  assert.equal(await write, 0);
+  assert.equal(job.info.error, undefined);
+  assert.equal(late.backend.node, copy.target);
+  data.copy(copy.model, 1024);
+  assert.ok(copy.target.bytes.equals(copy.model));
+});

@@ -14,23 +14,25 @@
  */
 
 import type { Clock } from '../base/clock.ts';
-import { deferred } from '../base/deadline.ts';
+import { deferred, withDeadline } from '../base/deadline.ts';
 import { ETIMEDOUT } from '../base/errno.ts';
 import { errnoText } from '../base/errno-text.ts';
 import { ColobusError } from '../base/errors.ts';
+import type { BlockBackend } from '../block/block-backend.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
 import type { BlockRequest } from '../block/block-request.ts';
 import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { drainRoots, rootsAbove, whileDrained } from '../block/drain.ts';
 import { CopyRoots, copyError } from './copy-roots.ts';
-import type { CopyWaiter, ServiceEnd } from './copy-services.ts';
+import type { ServiceEnd } from './copy-services.ts';
 import { DirtyCopier } from './dirty-copier.ts';
 import type { OnError } from './error-policy.ts';
 import { addInitialRanges, type SyncMode } from './initial-ranges.ts';
 import type { JobControl, JobWork } from './job-work.ts';
 import type { RangeCopy } from './range-copy.ts';
 import { commonAlignment } from './side.ts';
+import { WaitingWrite, type WaitingWriteOwner } from './waiting-write.ts';
 import { WriteWatch, type WriteWatcher } from './write-watch.ts';
 
 export type CopyMode = 'background' | 'write-blocking';
@@ -61,17 +63,19 @@ const MIN_PATIENCE_BYTES = 16 * 1024 * 1024;
 const MAX_REQUESTS = 16;
 /** Users may be held for so long until their requests in flight have returned. */
 const DRAIN_DEADLINE_MS = 5000;
+/** And so long until what they wrote last is durable on the target. */
+const HELD_DEADLINE_MS = 10_000;
 /** A failure that is ignored is tried again after so long. */
 const RETRY_MS = 100;
 /** After a target was too slow for a write to wait for, writes do not wait for so long. */
 const SLOW_TARGET_MS = 1000;
 
-export class MirrorWork implements JobWork, WriteWatcher {
+export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
   readonly #options: MirrorOptions;
   readonly #roots: CopyRoots;
   readonly #todo: DirtyBitmap;
   readonly #alignment: number;
-  readonly #idleWrites: MirroredWrite[] = [];
+  readonly #idleWrites: WaitingWrite[] = [];
   #watch: WriteWatch | null = null;
   #copier: DirtyCopier | null = null;
   #control: JobControl | null = null;
@@ -144,29 +148,55 @@ export class MirrorWork implements JobWork, WriteWatcher {
   }
 
   async finalize(): Promise<void> {
-    const { graph, source, target, replaces } = this.#options;
+    const { graph, target, replaces } = this.#options;
     const control = this.#requireControl();
-    const copier = this.#requireCopier();
     this.#isFinalizing = true;
-    await copier.sweep({ yields: false });
     // Most is made durable while the users go on, so that they are not held for long.
-    await this.#roots.flushTarget();
-    const users = new Set([...rootsAbove(source), ...rootsAbove(replaces)]);
-    users.delete(this.#roots.source);
-    const release = await drainRoots(users, DRAIN_DEADLINE_MS, control.clock);
+    await this.#copyRest();
+    const releases: (() => void)[] = [];
+    const users = (): Iterable<BlockBackend> => this.#users();
     try {
-      await copier.sweep({ yields: false });
-      await this.#roots.flushTarget();
+      // Somebody who came while the target was flushed may have written by now.
+      do {
+        releases.push(await drainRoots(users, DRAIN_DEADLINE_MS, control.clock));
+        await this.#copyRestInTime(control.clock);
+      } while ([...users()].some(user => !user.isHeld || user.inFlight > 0));
       if (this.#failure !== null) throw this.#failure;
       if (control.ending === 'complete') this.#options.checkReplacement();
-      copier.report();
+      this.#copier?.report();
       this.#watch?.end();
       this.#roots.detach();
       if (control.ending === 'complete') graph.replaceDrained(replaces, target);
     } finally {
-      release();
+      for (const release of releases) release();
     }
     await graph.closeUnused(replaces);
+  }
+
+  /** Those who write to the source, or use what the target replaces. */
+  #users(): ReadonlySet<BlockBackend> {
+    const { source, replaces } = this.#options;
+    const users = new Set([...rootsAbove(source), ...rootsAbove(replaces)]);
+    users.delete(this.#roots.source);
+    return users;
+  }
+
+  async #copyRest(): Promise<void> {
+    await this.#requireCopier().sweep({ yields: false });
+    await this.#roots.flushTarget();
+  }
+
+  /** Users who are held do not wait for a target that hangs. */
+  async #copyRestInTime(clock: Clock): Promise<void> {
+    const { name } = this.#options.target;
+    const message = `${errnoText(ETIMEDOUT)}: the last writes were not on node '${name}' within ${HELD_DEADLINE_MS} ms`;
+    try {
+      await withDeadline(this.#copyRest(), HELD_DEADLINE_MS, clock, message);
+    } catch (error) {
+      // A copy that is still under way is followed by no other.
+      this.#copier?.fail(error instanceof Error ? error : new ColobusError(message));
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -188,7 +218,7 @@ export class MirrorWork implements JobWork, WriteWatcher {
     if (this.#isClosed) {
       request.complete(errno);
     } else if (this.#writesWait) {
-      const write = this.#idleWrites.pop() ?? new MirroredWrite(this);
+      const write = this.#idleWrites.pop() ?? new WaitingWrite(this);
       write.begin(request, errno, this.#alignment);
       this.#requireCopier().copyNow(write);
     } else {
@@ -197,8 +227,8 @@ export class MirrorWork implements JobWork, WriteWatcher {
     }
   }
 
-  /** A write that waited for its copy goes on. */
-  writeEnded(write: MirroredWrite, end: ServiceEnd, failed: RangeCopy | null): void {
+  /** A write that waited for its copy is acknowledged. */
+  writeEnded(write: WaitingWrite, end: ServiceEnd, failed: RangeCopy | null): void {
     const { request, errno } = write;
     if (end !== 'copied') this.#touched(request.offset, request.length);
     if (end === 'late') this.#targetIsSlow();
@@ -262,35 +292,5 @@ export class MirrorWork implements JobWork, WriteWatcher {
   #requireControl(): JobControl {
     if (this.#control === null) throw new ColobusError('The mirror is not prepared');
     return this.#control;
-  }
-}
-
-/** A write that has taken place on the source and waits until it is on the target. */
-class MirroredWrite implements CopyWaiter {
-  offset = 0;
-  length = 0;
-  errno = 0;
-  #request: BlockRequest | null = null;
-  readonly #work: MirrorWork;
-
-  constructor(work: MirrorWork) {
-    this.#work = work;
-  }
-
-  get request(): BlockRequest {
-    if (this.#request === null) throw new ColobusError('No write waits');
-    return this.#request;
-  }
-
-  begin(request: BlockRequest, errno: number, alignment: number): void {
-    const { offset, length } = request;
-    this.#request = request;
-    this.errno = errno;
-    this.offset = offset - (offset % alignment);
-    this.length = Math.ceil((offset + length) / alignment) * alignment - this.offset;
-  }
-
-  serviceEnded(end: ServiceEnd, failed: RangeCopy | null): void {
-    this.#work.writeEnded(this, end, failed);
   }
 }

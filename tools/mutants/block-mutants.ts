@@ -183,8 +183,16 @@ export const blockMutants: readonly Mutant[] = [
     rule: '3 drain',
     breaks: 'a drain does not wait for what is in flight',
     file: DRAIN,
-    search: 'if (root.inFlight > 0)',
-    replace: 'if (false)',
+    search: 'root.inFlight > 0',
+    replace: 'false',
+    tests: [BACKEND_TEST],
+  },
+  {
+    rule: '3 drain',
+    breaks: 'a root that comes while a drain waits is not held',
+    file: DRAIN,
+    search: 'if (held.has(root))',
+    replace: 'if (held.size > 1)',
     tests: [BACKEND_TEST],
   },
   {
