@@ -302,3 +302,15 @@ test('at the end of the daemon what must be finished is, paused or not, and the 
   assert.deepEqual(commit.calls, ['run complete', 'finalize', 'close']);
   assert.deepEqual(mirror.calls, ['close']);
 });
+
+test('at the end of the daemon a job is finished that a failure has stopped while it was pending', async () => {
+  const work = new SteppedWork();
+  const { job } = startJob(work, { autoFinalize: false, autoDismiss: false });
+  await settled();
+  work.finish();
+  await settled();
+  assert.equal(job.status, 'pending');
+  assert.equal(work.control?.failed('write', EIO, 'stop'), 'stop');
+  await job.finish();
+  assert.deepEqual([job.info.error, job.status], [undefined, 'concluded']);
+});

@@ -195,7 +195,11 @@ export class Job implements JobControl {
   /** Lets the job run to its end, whatever it waits for; resolves when it has concluded. */
   async finish(): Promise<void> {
     this.#isFinishing = true;
-    if (this.#unpaused !== null) this.resume();
+    // Also one that a failure has stopped while it was pending, where no resume is taken.
+    if (this.#unpaused !== null) {
+      this.#ioStatus = 'ok';
+      this.#unpause();
+    }
     if (this.#status === 'ready') this.#ending ??= 'complete';
     this.#finalizeAsked?.resolve();
     this.#work.wake?.();

@@ -241,3 +241,22 @@ test('what a user writes who comes while the others are held is on the target as
   data.copy(copy.model, 1024);
   assert.ok(copy.target.bytes.equals(copy.model));
 });
+
+test('of two mirrors of one node that begin at once the second is refused, and the first goes on', async () => {
+  await using graph = new BlockGraph({ drivers });
+  const [source, ...targets] = await Promise.all(
+    ['source', 'one', 'two'].map(name => graph.add({ driver: 'memory', 'node-name': name, size: 65_536 })),
+  );
+  assert.ok(source !== undefined);
+  const [first, second] = targets.map((target, i) => {
+    const work = new MirrorWork({ ...OPTIONS, graph, clock: systemClock, source, target, replaces: source });
+    const job = new Job({ id: `j${i}`, type: 'mirror', work, clock: systemClock, autoDismiss: false });
+    job.start();
+    return job;
+  });
+  await assert.rejects(second?.prepared ?? assert.fail(), UsageError);
+  await first?.prepared;
+  assert.notEqual(source.interceptor, null);
+  await first?.finish();
+  assert.equal(first?.info.error, undefined);
+});

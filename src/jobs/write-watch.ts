@@ -1,5 +1,6 @@
 /** WriteWatch: tells of every change of a node when it has taken place, and leaves it to its owner to complete it. */
 
+import { UsageError } from '../base/errors.ts';
 import type { BlockNode } from '../block/block-node.ts';
 import { type BlockRequest, type RequestOwner, releaseRequest, takeChildRequest } from '../block/block-request.ts';
 import type { WriteInterceptor } from '../block/write-interceptor.ts';
@@ -13,8 +14,10 @@ export class WriteWatch implements WriteInterceptor, RequestOwner {
   readonly #node: BlockNode;
   readonly #watcher: WriteWatcher;
 
-  /** Watches `node`, which is drained. */
+  /** Watches `node`, which is drained. Throws UsageError where somebody does already. */
   constructor(node: BlockNode, watcher: WriteWatcher) {
+    if (node.interceptor !== null)
+      throw new UsageError(`Node '${node.name}' is mirrored by another job; end that first`);
     this.#node = node;
     this.#watcher = watcher;
     node.setInterceptor(this);
