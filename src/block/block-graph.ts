@@ -381,7 +381,7 @@ function isDefinition(value: unknown): value is NodeDefinition {
 }
 
 /** The nodes that requests to `node` can reach, itself included. */
-function nodesBelow(node: BlockNode, found: Set<BlockNode> = new Set()): Set<BlockNode> {
+export function nodesBelow(node: BlockNode, found: Set<BlockNode> = new Set()): Set<BlockNode> {
   found.add(node);
   for (const edge of node.children.values()) nodesBelow(edge.node, found);
   return found;

@@ -1,15 +1,8 @@
-/** The nodes that jobs copy from and to: found by name, and refused where a job would break what they are part of. */
+/** The nodes that jobs copy from and to: refused where a job would break what they are part of. */
 
 import { UsageError } from '../base/errors.ts';
-import type { BlockGraph } from '../block/block-graph.ts';
+import { nodesBelow } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
-
-/** The node that a job's command names. Throws UsageError in QEMU's words. */
-export function findJobNode(graph: BlockGraph, name: string): BlockNode {
-  const node = graph.find(name);
-  if (node === undefined) throw new UsageError(`Cannot find device='${name}' nor node-name='${name}'`);
-  return node;
-}
 
 /** Throws UsageError where a node lies above `node`, or another job changes who uses it. */
 export function requireRoot(node: BlockNode): void {
@@ -62,13 +55,6 @@ export function requireTarget(node: BlockNode, user: BlockNode | null = null): v
 function replicatesAs(node: BlockNode): 'primary' | 'secondary' | null {
   const status = node.replicationStatus();
   return status === null || status.state === 'none' || status.state === 'done' ? null : status.role;
-}
-
-/** The nodes that requests to `node` can reach, itself included. */
-export function nodesBelow(node: BlockNode, found: Set<BlockNode> = new Set()): Set<BlockNode> {
-  found.add(node);
-  for (const edge of node.children.values()) nodesBelow(edge.node, found);
-  return found;
 }
 
 /** The nodes whose requests can reach `node`, itself included. */

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
-import type { BlockGraph } from '../../block/block-graph.ts';
+import { type BlockGraph, nodesBelow } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { ColoBufferNode } from '../../drivers/colo-buffer/colo-buffer-node.ts';
 import { CHUNK_BYTES } from '../../drivers/overlay/chunks.ts';
@@ -11,7 +11,7 @@ import { MirrorWork } from '../../jobs/mirror-work.ts';
 import { OverlayCommit, openBacking } from '../../jobs/overlay-commit.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { jobArguments, newJobFrom, onErrorOf } from '../job-arguments.ts';
-import { nodesBelow, requireRoot, requireTarget } from '../job-nodes.ts';
+import { requireRoot, requireTarget } from '../job-nodes.ts';
 import { QmpError } from '../protocol/qmp-error.ts';
 import { startJob } from '../start-job.ts';
 

@@ -6,7 +6,7 @@ import { BackupWork } from '../../jobs/backup-work.ts';
 import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { jobArguments, newJobFrom, onErrorOf } from '../job-arguments.ts';
-import { findJobNode, requireSteadySource, requireTarget } from '../job-nodes.ts';
+import { requireSteadySource, requireTarget } from '../job-nodes.ts';
 import { startJob } from '../start-job.ts';
 
 const SYNC_MODES = ['top', 'full', 'none', 'incremental', 'bitmap'] as const;
@@ -31,8 +31,8 @@ export const blockdevBackup: Command = defineCommand({
   }),
   run: async (args, daemon) => {
     const { graph, jobs, clock } = daemon;
-    const source = findJobNode(graph, args.device);
-    const target = findJobNode(graph, args.target);
+    const source = graph.node(args.device, args.device);
+    const target = graph.node(args.target, args.target);
     const sync = checkedSync(args.sync);
     if (source === target) throw new UsageError('Source and target cannot be the same');
     if (source.lengthBytes !== target.lengthBytes) {

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
-import type { BlockGraph } from '../../block/block-graph.ts';
+import { type BlockGraph, nodesBelow } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { DIRTY_GRANULARITY_BYTES } from '../../block/dirty-bitmap.ts';
 import { uint32 } from '../../block/qapi-types.ts';
@@ -10,7 +10,7 @@ import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { MirrorWork } from '../../jobs/mirror-work.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { jobArguments, newJobFrom, onErrorOf } from '../job-arguments.ts';
-import { findJobNode, nodesBelow, requireReplaceable, requireRoot, requireTarget } from '../job-nodes.ts';
+import { requireReplaceable, requireRoot, requireTarget } from '../job-nodes.ts';
 import { startJob } from '../start-job.ts';
 
 const MIN_GRANULARITY = 512;
@@ -55,8 +55,8 @@ export const blockdevMirror: Command = defineCommand({
   arguments: mirrorArguments,
   run: async (args, daemon) => {
     const { graph, jobs, clock } = daemon;
-    const source = findJobNode(graph, args.device);
-    const target = findJobNode(graph, args.target);
+    const source = graph.node(args.device, args.device);
+    const target = graph.node(args.target, args.target);
     const sync = checkedSync(args.sync);
     const granularityBytes = checkedGranularity(args.granularity, source, target);
     const bufferBytes = checkedBuffer(args['buf-size']);
