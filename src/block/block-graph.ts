@@ -284,13 +284,29 @@ export class BlockGraph implements AsyncDisposable {
     const links = this.#changedLinks(entry.node, former, definition);
     const own = changedKeys(present.own, wanted.own).filter(key => !entry.node.children.has(key));
     const readOnly = wanted.common['read-only'] ?? false;
-    await whileDrained(entry.node, this.#clock, async () => {
-      for (const { edge, node } of links) edge.checkRetarget(node);
-      if (own.length > 0) await entry.node.reopen(own, wanted.own);
-      if (readOnly !== entry.node.readOnly) await entry.node.setReadOnly(readOnly);
-      for (const { edge, node } of links) edge.retarget(node);
-      if (links.length > 0) entry.node.relinked();
-      entry.node.policy = policyOf(entry.node, wanted.common);
+    const { node } = entry;
+    const undo: (() => unknown)[] = [];
+    await whileDrained(node, this.#clock, async () => {
+      for (const link of links) link.edge.checkRetarget(link.node);
+      try {
+        if (own.length > 0) {
+          await node.reopen(own, wanted.own);
+          undo.push(() => node.reopen(own, present.own));
+        }
+        if (readOnly !== node.readOnly) {
+          await node.setReadOnly(readOnly);
+          undo.push(() => node.setReadOnly(!readOnly));
+        }
+        for (const link of links) {
+          link.edge.retarget(link.node);
+          undo.push(() => link.edge.retarget(link.former));
+        }
+      } catch (error) {
+        for (const step of undo.reverse()) await step();
+        throw error;
+      }
+      if (links.length > 0) node.relinked();
+      node.policy = policyOf(node, wanted.common);
     });
     entry.definition = definition;
     for (const { former: child } of links) await this.closeUnused(child);

@@ -154,3 +154,16 @@ test('a file that is reopened read-only keeps writers out and lets others write,
   await disk.write(0, Buffer.alloc(10, 2));
   assert.deepEqual(readFileSync(filename).subarray(0, 11), Buffer.alloc(11).fill(2, 0, 10));
 });
+
+test('a reopen that a new child cannot bear leaves the node as it was', async () => {
+  await using graph = await graphOfTwo();
+  await graph.add({ driver: 'raw', 'node-name': 'over-b', file: 'b', 'read-only': true });
+  await graph.reopen([{ driver: 'raw', 'node-name': 'top', file: 'a', 'read-only': true }]);
+  await assert.rejects(
+    graph.reopen([{ driver: 'raw', 'node-name': 'top', file: 'over-b', 'read-only': false }]),
+    /'over-b' is read-only/,
+  );
+  const top = graph.node('top');
+  assert.equal(top.readOnly, true);
+  assert.equal(top.children.get('file')?.node.name, 'a');
+});
