@@ -175,9 +175,13 @@ export class BlockExports {
    * the requests in flight. Throws ETIMEDOUT where one does not return; it can be tried again.
    */
   async closeWriters(disks: readonly BufferedDisk[], deadlineMs: number): Promise<void> {
-    const roots = new Set(disks.flatMap(({ backing, buffer }) => [...rootsAbove(backing, buffer)]));
-    const writers = [...this.#exports.values()].filter(nbdExport => nbdExport.writable && roots.has(nbdExport.backend));
-    await this.#closeAll(writers, deadlineMs);
+    // Where one disk takes its time, somebody may have exported another anew.
+    for (;;) {
+      const roots = new Set(disks.flatMap(({ backing, buffer }) => [...rootsAbove(backing, buffer)]));
+      const writers = [...this.#exports.values()].filter(({ writable, backend }) => writable && roots.has(backend));
+      if (writers.length === 0) return;
+      await this.#closeAll(writers, deadlineMs);
+    }
   }
 
   #tellFailure(node: BlockNode, kind: RequestKind, errno: number): void {
