@@ -3,7 +3,7 @@
 import { SeededRandom } from './seeded-random.ts';
 
 /**
- * No number here is beyond a double: QEMU 7.2 echoes an `id` of 1e999 as `inf`, which is no JSON.
+ * No number here is beyond a double by itself; tokens that come together may be (see RawMonitor).
  *
  * Pieces that a lexer or parser may stumble over, alone and in any order. */
 // biome-ignore format: a list

@@ -23,7 +23,7 @@ export class RawMonitor implements AsyncDisposable {
     socket.setEncoding('utf8').on('data', (text: string) => {
       const lines = (this.#rest + text).split('\r\n');
       this.#rest = lines.pop() ?? '';
-      for (const line of lines) this.messages.push(JSON.parse(line) as Message);
+      for (const line of lines) this.messages.push(parseMessage(line));
       this.#onMessage();
     });
     socket.on('error', () => {});
@@ -71,5 +71,16 @@ export class RawMonitor implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.socket.destroy();
     await this.#closed;
+  }
+}
+
+/** QEMU 7.2 echoes an `id` with a number beyond a double as `inf`, which is no JSON; here it is null. */
+function parseMessage(line: string): Message {
+  try {
+    return JSON.parse(line) as Message;
+  } catch (error) {
+    const mended = line.replace(/(?<=[:,[] ?)-?inf(?=[,\]}])/g, 'null');
+    if (mended === line) throw error;
+    return JSON.parse(mended) as Message;
   }
 }
