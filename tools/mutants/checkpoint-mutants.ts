@@ -3,6 +3,7 @@
 import type { Mutant } from './mutant.ts';
 
 const GROUP = 'src/block/consistency-group.js';
+const HOLD = 'src/drivers/replication/checkpoint-hold.js';
 const NODE = 'src/drivers/replication/replication-node.js';
 const BUFFER = 'src/drivers/colo-buffer/colo-buffer.js';
 const BUFFER_NODE = 'src/drivers/colo-buffer/colo-buffer-node.js';
@@ -19,25 +20,25 @@ export const checkpointMutants: readonly Mutant[] = [
   {
     rule,
     breaks: 'a prepare does not await the writes in flight',
-    file: NODE,
-    search: 'if (this.#tracker.active > 0) {',
+    file: HOLD,
+    search: 'if (!isQuiet()) {',
     replace: 'if (false) {',
     tests: [NODE_TEST],
   },
   {
     rule,
     breaks: 'a prepared primary goes on forwarding',
-    file: NODE,
-    search: 'this.#holding = true;',
+    file: HOLD,
+    search: 'this.#isActive = true;',
     replace: '',
     tests: [NODE_TEST],
   },
   {
     rule,
     breaks: 'writes that were held never go on',
-    file: NODE,
-    search: 'for (const mirrored of held)',
-    replace: 'for (const mirrored of [])',
+    file: HOLD,
+    search: 'for (const write of held)',
+    replace: 'for (const write of [])',
     tests: [NODE_TEST],
   },
   {

@@ -66,7 +66,7 @@ export const replicationMutants: readonly Mutant[] = [
   {
     rule,
     breaks: 'zeroes travel in pieces larger than 64 MiB',
-    file: NODE,
+    file: 'src/drivers/replication/limits.js',
     search: 'const MAX_PIECE_BYTES = 64 * 1024 * 1024;',
     replace: 'const MAX_PIECE_BYTES = 65 * 1024 * 1024;',
     tests,

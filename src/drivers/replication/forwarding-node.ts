@@ -9,8 +9,7 @@
  */
 
 import type { Clock, Timer } from '../../base/clock.ts';
-import { type Deferred, deferred, withDeadline } from '../../base/deadline.ts';
-import { EBUSY, EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
+import { EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
 import { type BlockEdge, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockEventSink } from '../../block/block-event.ts';
@@ -20,17 +19,11 @@ import type { ConsistencyGroup } from '../../block/consistency-group.ts';
 import { DirtyBitmap } from '../../block/dirty-bitmap.ts';
 import type { NodeReference, OpenContext } from '../../block/driver.ts';
 import type { ReplicationState, ReplicationStatus, TakeOverImage } from '../../block/replication-status.ts';
-import { childStatus, imagesOfPrimary, onFailureBelow } from './copy-status.ts';
+import { CheckpointHold } from './checkpoint-hold.ts';
+import { childStatus, imagesOfPrimary, onFailureBelow, refuseStart } from './copy-status.ts';
+import { DEFAULT_WRITE_TIMEOUT_MS, FLUSH_TIMEOUT_MS, MAX_PIECE_BYTES, TICK_MS } from './limits.ts';
 import { refuseUnfitLink } from './refuse-unfit-link.ts';
 import { RemoteCopy } from './remote-copy.ts';
-
-/** Zeroes travel in pieces of at most this many bytes, so that each can be stored within the deadline. */
-const MAX_PIECE_BYTES = 64 * 1024 * 1024;
-/** Deadline of a write where the link does not state its own. */
-const DEFAULT_WRITE_TIMEOUT_MS = 5000;
-const FLUSH_TIMEOUT_MS = 30_000;
-/** How often deadlines and the remote flush are looked after. */
-const TICK_MS = 100;
 
 export class ForwardingNode extends BlockNode implements RequestOwner {
   readonly #copy: RemoteCopy;
@@ -48,10 +41,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
   #state: ReplicationState = 'none';
   #group: ConsistencyGroup | null = null;
   #forwarded = 0;
-  #holding = false;
-  /** Writes that came while a checkpoint was prepared; the exports' limits on requests in flight bound them. */
-  #held: BlockRequest[] = [];
-  #quiet: Deferred<void> | null = null;
+  readonly #hold: CheckpointHold<BlockRequest>;
   #timer: Timer | null = null;
 
   private constructor(copy: RemoteCopy, context: OpenContext) {
@@ -71,6 +61,13 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
     this.#dirty = new DirtyBitmap(this.lengthBytes);
     this.#maxWriteBytes = node.limits.maxTransferBytes;
     this.#writeTimeoutMs = node.limits.requestTimeoutMs ?? DEFAULT_WRITE_TIMEOUT_MS;
+    this.#hold = new CheckpointHold({
+      nodeName: this.name,
+      clock: context.clock,
+      isQuiet: () => this.#changesInFlight === 0,
+      refuseUnlessClean: checkpoint => this.#refuseUnlessClean(checkpoint),
+      send: request => this.#forward(request, request.offset),
+    });
     onFailureBelow(node, reason => this.#endAllForwarding(reason));
   }
 
@@ -100,7 +97,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
         request.complete(EIO);
         return;
       default:
-        if (this.#holding) this.#held.push(request);
+        if (this.#hold.isActive) this.#hold.hold(request);
         else this.#forward(request, request.offset);
     }
   }
@@ -150,7 +147,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
     if (parent === null) slab?.release();
     else if (errno === 0 && next < parent.offset + parent.length) this.#forward(parent, next);
     else parent.complete(errno);
-    if (this.#changesInFlight === 0) this.#quiet?.resolve();
+    this.#hold.writeReturned();
   }
 
   #flushAnswered(flush: BlockRequest): void {
@@ -257,15 +254,7 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
   // --- replication ------------------------------------------------------------------------------------------------
 
   override checkStart(): void {
-    if (this.#state !== 'none') {
-      throw new ColobusError(`Node '${this.name}' has been replicating; add a new node to start again`, {
-        errno: EBUSY,
-      });
-    }
-    if (this.#copy.error !== null) {
-      const { name } = this.#copy.edge.node;
-      throw new ColobusError(`Node '${name}' is not connected: ${this.#copy.error}; add it anew`);
-    }
+    refuseStart(this.name, this.#state, [this.#copy]);
   }
 
   override startReplication(group: ConsistencyGroup): void {
@@ -276,33 +265,19 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
   }
 
   override async prepareCheckpoint(checkpoint: number, deadlineMs: number): Promise<void> {
-    this.#refuseUnlessClean(checkpoint);
-    this.#holding = true;
-    try {
-      if (this.#changesInFlight > 0) {
-        this.#quiet = deferred();
-        const message = `Writes of node '${this.name}' did not return within ${deadlineMs} ms; checkpoint ${checkpoint} is void`;
-        await withDeadline(this.#quiet.promise, deadlineMs, this.#clock, message);
-      }
-      this.#refuseUnlessClean(checkpoint);
-    } catch (error) {
-      this.#unhold();
-      throw error;
-    } finally {
-      this.#quiet = null;
-    }
+    await this.#hold.begin(checkpoint, deadlineMs);
   }
 
   override resumeReplication(): void {
-    this.#unhold();
+    this.#hold.end();
   }
 
   override doCheckpoint(): void {
-    this.#unhold();
+    this.#hold.end();
   }
 
   override abortCheckpoint(): void {
-    this.#unhold();
+    this.#hold.end();
   }
 
   override checkStop(image: TakeOverImage | null): void {
@@ -341,12 +316,5 @@ export class ForwardingNode extends BlockNode implements RequestOwner {
       `Checkpoint ${checkpoint} of node '${this.name}' is refused: its state is ${this.#state}${why}`,
       { errno: EIO },
     );
-  }
-
-  #unhold(): void {
-    this.#holding = false;
-    const held = this.#held;
-    this.#held = [];
-    for (const request of held) this.#forward(request, request.offset);
   }
 }

@@ -12,8 +12,7 @@
  */
 
 import type { Clock, Timer } from '../../base/clock.ts';
-import { type Deferred, deferred, withDeadline } from '../../base/deadline.ts';
-import { EBUSY, EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
+import { EIO, ETIMEDOUT, errnoName } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
 import type { BlockEdge } from '../../block/block-edge.ts';
 import type { BlockEventSink } from '../../block/block-event.ts';
@@ -23,19 +22,14 @@ import type { ConsistencyGroup } from '../../block/consistency-group.ts';
 import { DirtyBitmap } from '../../block/dirty-bitmap.ts';
 import { OverlapTracker } from '../../block/overlap-tracker.ts';
 import type { ReplicationState, ReplicationStatus, TakeOverImage } from '../../block/replication-status.ts';
-import { childStatus, imagesOfPrimary, onFailureBelow } from './copy-status.ts';
+import { CheckpointHold } from './checkpoint-hold.ts';
+import { childStatus, imagesOfPrimary, onFailureBelow, refuseStart } from './copy-status.ts';
 import { FlushCoverage } from './flush-coverage.ts';
+import { DEFAULT_WRITE_TIMEOUT_MS, FLUSH_TIMEOUT_MS, MAX_PIECE_BYTES, TICK_MS } from './limits.ts';
 import { LOCAL, MirroredRequest, type MirrorSupervisor } from './mirrored-request.ts';
 import type { OnRemoteError } from './options.ts';
 import { RemoteCopy } from './remote-copy.ts';
 
-/** Zeroes and discards travel in pieces of at most this many bytes. */
-const MAX_PIECE_BYTES = 64 * 1024 * 1024;
-/** Deadline of a write where no remote child states its own. */
-const DEFAULT_WRITE_TIMEOUT_MS = 5000;
-const FLUSH_TIMEOUT_MS = 30_000;
-/** How often deadlines and the remote flush are looked after. */
-const TICK_MS = 100;
 const MAX_POOLED = 1024;
 
 export type ReplicationNodeOptions = {
@@ -65,10 +59,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
   #group: ConsistencyGroup | null = null;
   #localError: string | null = null;
   #forwarded = 0;
-  #holding = false;
-  /** Writes that came while a checkpoint was prepared; the exports' limits on requests in flight bound them. */
-  #held: MirroredRequest[] = [];
-  #quiet: Deferred<void> | null = null;
+  readonly #hold: CheckpointHold<MirroredRequest>;
   #timer: Timer | null = null;
 
   constructor(options: ReplicationNodeOptions) {
@@ -99,6 +90,13 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     this.#emit = options.emit;
     this.#dirty = new DirtyBitmap(this.lengthBytes);
     this.#localCoverage = new FlushCoverage(this.lengthBytes);
+    this.#hold = new CheckpointHold({
+      nodeName: this.name,
+      clock: options.clock,
+      isQuiet: () => this.#tracker.active === 0,
+      refuseUnlessClean: checkpoint => this.#refuseUnlessClean(checkpoint),
+      send: mirrored => this.#sendHeld(mirrored),
+    });
     for (const remote of this.#remotes) onFailureBelow(remote.edge.node, reason => this.#linkLost(remote, reason));
     onFailureBelow(local.node, reason => {
       this.#localError ??= reason;
@@ -120,7 +118,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
       return;
     }
     const mirrored = this.#take(request);
-    if (this.#holding) this.#held.push(mirrored);
+    if (this.#hold.isActive) this.#hold.hold(mirrored);
     else if (this.#tracker.enter(mirrored)) this.#send(mirrored);
   }
 
@@ -217,7 +215,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
 
   #leave(mirrored: MirroredRequest): void {
     for (const admitted of this.#tracker.leave(mirrored)) this.#send(admitted);
-    if (this.#quiet !== null && this.#tracker.active === 0) this.#quiet.resolve();
+    this.#hold.writeReturned();
   }
 
   #take(request: BlockRequest): MirroredRequest {
@@ -293,7 +291,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     const nowMs = this.#clock.nowMs();
     this.#expire(nowMs);
     for (const remote of this.#remotes) remote.flushIfDue(nowMs);
-    const isBusy = this.#tracker.active > 0 || this.#held.length > 0 || this.#flushes.size > 0;
+    const isBusy = this.#tracker.active > 0 || this.#hold.count > 0 || this.#flushes.size > 0;
     const isUncovered = this.#forwarding && this.#remotes.some(remote => remote.hasUncovered);
     this.#timer = isBusy || isUncovered ? this.#clock.after(TICK_MS, this.#tick) : null;
   };
@@ -347,15 +345,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
   // --- replication ------------------------------------------------------------------------------------------------
 
   override checkStart(): void {
-    if (this.#state !== 'none') {
-      throw new ColobusError(`Node '${this.name}' has been replicating; add a new node to start again`, {
-        errno: EBUSY,
-      });
-    }
-    const lost = this.#remotes.find(remote => remote.error !== null);
-    if (lost !== undefined) {
-      throw new ColobusError(`Node '${lost.edge.node.name}' is not connected: ${lost.error}; add it anew`);
-    }
+    refuseStart(this.name, this.#state, this.#remotes);
   }
 
   override startReplication(group: ConsistencyGroup): void {
@@ -365,34 +355,20 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
   }
 
   override async prepareCheckpoint(checkpoint: number, deadlineMs: number): Promise<void> {
-    this.#refuseUnlessClean(checkpoint);
-    this.#holding = true;
-    try {
-      if (this.#tracker.active > 0) {
-        this.#quiet = deferred();
-        const message = `Writes of node '${this.name}' did not return within ${deadlineMs} ms; checkpoint ${checkpoint} is void`;
-        await withDeadline(this.#quiet.promise, deadlineMs, this.#clock, message);
-      }
-      this.#refuseUnlessClean(checkpoint);
-    } catch (error) {
-      this.#unhold();
-      throw error;
-    } finally {
-      this.#quiet = null;
-    }
+    await this.#hold.begin(checkpoint, deadlineMs);
   }
 
   override resumeReplication(): void {
-    this.#unhold();
+    this.#hold.end();
   }
 
   /** To a primary this is the end of the hold, by whichever of the two commands it comes. */
   override doCheckpoint(): void {
-    this.#unhold();
+    this.#hold.end();
   }
 
   override abortCheckpoint(): void {
-    this.#unhold();
+    this.#hold.end();
   }
 
   override checkStop(image: TakeOverImage | null): void {
@@ -435,15 +411,9 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
     if (!this.#dirty.isEmpty) refuse(`${this.#dirty.dirtyBytes} bytes differ between the copies; resync first`);
   }
 
-  /** Lets the held writes go. Their deadline counts from here: the hold, which has one of its own, fails none. */
-  #unhold(): void {
-    this.#holding = false;
-    const held = this.#held;
-    this.#held = [];
-    const nowMs = this.#clock.nowMs();
-    for (const mirrored of held) {
-      mirrored.arrivedMs = nowMs;
-      if (this.#tracker.enter(mirrored)) this.#send(mirrored);
-    }
+  /** Its deadline counts from the end of the hold, which has one of its own and fails no write. */
+  #sendHeld(mirrored: MirroredRequest): void {
+    mirrored.arrivedMs = this.#clock.nowMs();
+    if (this.#tracker.enter(mirrored)) this.#send(mirrored);
   }
 }
