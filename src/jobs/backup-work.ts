@@ -16,6 +16,7 @@ import type { BlockNode } from '../block/block-node.ts';
 import type { BlockRequest } from '../block/block-request.ts';
 import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { whileDrained } from '../block/drain.ts';
+import { copyFailed } from './copy-failure.ts';
 import { CopyRoots, copyError } from './copy-roots.ts';
 import type { ServiceEnd } from './copy-services.ts';
 import { DirtyCopier } from './dirty-copier.ts';
@@ -40,7 +41,6 @@ export type BackupOptions = {
 
 const CLUSTER_BYTES = 64 * 1024;
 const REQUESTS = 8;
-const RETRY_MS = 100;
 
 export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwner {
   readonly pausesToPrepare = true;
@@ -75,7 +75,7 @@ export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwn
       requests: REQUESTS,
       control,
       services: 'dirty',
-      onSweepError: copy => this.#sweepFailed(copy),
+      onSweepError: copy => copyFailed(copy, this.#options, control, this.#copier),
     });
     await whileDrained(source, control.clock, () => {
       addInitialRanges(this.#todo, source, sync === 'none' ? 'full' : sync);
@@ -142,15 +142,5 @@ export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwn
     this.#copier?.releaseWaiters();
     this.#control?.endPause();
     this.wake();
-  }
-
-  #sweepFailed(copy: RangeCopy): Error | null {
-    const { error, failedOperation } = copy;
-    if (error === null || this.#control === null) return null;
-    const { onSourceError, onTargetError } = this.#options;
-    const policy = failedOperation === 'read' ? onSourceError : onTargetError;
-    const action = this.#control.failed(failedOperation, error.errno, policy);
-    if (action === 'ignore') this.#copier?.retryAfter(RETRY_MS);
-    return action === 'report' ? copyError(error) : null;
   }
 }

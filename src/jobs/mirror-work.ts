@@ -24,7 +24,8 @@ import type { BlockNode } from '../block/block-node.ts';
 import type { BlockRequest } from '../block/block-request.ts';
 import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { drainRoots, rootsAbove, whileDrained } from '../block/drain.ts';
-import { CopyRoots, copyError } from './copy-roots.ts';
+import { copyFailed, type FailurePolicies } from './copy-failure.ts';
+import { CopyRoots } from './copy-roots.ts';
 import type { ServiceEnd } from './copy-services.ts';
 import { DirtyCopier } from './dirty-copier.ts';
 import type { OnError } from './error-policy.ts';
@@ -65,8 +66,8 @@ const MAX_REQUESTS = 16;
 const DRAIN_DEADLINE_MS = 5000;
 /** And so long until what they wrote last is durable on the target. */
 const HELD_DEADLINE_MS = 10_000;
-/** A failure that is ignored is tried again after so long. */
-const RETRY_MS = 100;
+/** While users are held nothing is tried again. */
+const REPORT_ALL: FailurePolicies = { onSourceError: 'report', onTargetError: 'report' };
 /** After a target was too slow for a write to wait for, writes do not wait for so long. */
 const SLOW_TARGET_MS = 1000;
 
@@ -261,13 +262,8 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
 
   /** What to do about a copy that failed: the error that ends the job, or null to go on. */
   #copyFailed(copy: RangeCopy): Error | null {
-    const { error, failedOperation } = copy;
-    if (error === null) return null;
-    const { onSourceError, onTargetError } = this.#options;
-    const policy = this.#isFinalizing ? 'report' : failedOperation === 'read' ? onSourceError : onTargetError;
-    const action = this.#requireControl().failed(failedOperation, error.errno, policy);
-    if (action === 'ignore') this.#copier?.retryAfter(RETRY_MS);
-    return action === 'report' ? copyError(error) : null;
+    const policies = this.#isFinalizing ? REPORT_ALL : this.#options;
+    return copyFailed(copy, policies, this.#requireControl(), this.#copier);
   }
 
   #targetIsSlow(): void {
