@@ -9,13 +9,13 @@
 import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/deadline.ts';
 import { ETIMEDOUT } from '../base/errno.ts';
-import { errnoText } from '../base/errno-text.ts';
 import { ColobusError } from '../base/errors.ts';
 import type { BeforeWriteNotifier } from '../block/before-write-notifier.ts';
 import type { BlockNode } from '../block/block-node.ts';
 import type { BlockRequest } from '../block/block-request.ts';
 import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { whileDrained } from '../block/drain.ts';
+import { strerror } from '../os/libc.ts';
 import { copyFailed } from './copy-failure.ts';
 import { CopyRoots, copyError } from './copy-roots.ts';
 import type { ServiceEnd } from './copy-services.ts';
@@ -130,7 +130,7 @@ export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwn
     } else if (end === 'late') {
       this.#control?.failed('write', ETIMEDOUT, 'report');
       const { name } = this.#options.target;
-      this.#giveUp(new ColobusError(`${errnoText(ETIMEDOUT)}: a write waited too long for node '${name}'`));
+      this.#giveUp(new ColobusError(`${strerror(ETIMEDOUT)}: a write waited too long for node '${name}'`));
     }
     this.#idleWrites.push(write);
     this.#options.source.proceed(request);

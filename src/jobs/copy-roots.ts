@@ -2,11 +2,11 @@
 
 import type { Clock } from '../base/clock.ts';
 import { withDeadline } from '../base/deadline.ts';
-import { errnoText } from '../base/errno-text.ts';
 import { ColobusError, UsageError } from '../base/errors.ts';
 import { BlockBackend } from '../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../block/block-edge.ts';
 import type { BlockNode } from '../block/block-node.ts';
+import { strerror } from '../os/libc.ts';
 import type { CopySides } from './range-copy.ts';
 import { flushSide, SideError } from './side.ts';
 
@@ -87,5 +87,5 @@ export class CopyRoots {
 /** What a job says of a request that failed: QEMU's text, and then which request it was. */
 export function copyError(error: SideError): ColobusError {
   const { errno, message, side } = error;
-  return new ColobusError(`${errnoText(errno)}: ${message} on node '${side.node.name}'`, { errno, cause: error });
+  return new ColobusError(`${strerror(errno)}: ${message} on node '${side.node.name}'`, { errno, cause: error });
 }

@@ -9,8 +9,8 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deadline.ts';
 import { ECANCELED, ENOSPC } from '../base/errno.ts';
-import { errnoText } from '../base/errno-text.ts';
 import { ColobusError, messageOf, UsageError } from '../base/errors.ts';
+import { strerror } from '../os/libc.ts';
 import { actionFor, type ErrorAction, type OnError } from './error-policy.ts';
 import type { BlockJobProgress, JobEventSink } from './job-event.ts';
 import { acceptsVerb, isNextStatus, type JobStatus, type JobVerb } from './job-status.ts';
@@ -234,7 +234,7 @@ export class Job implements JobControl {
       this.#setStatus(this.#status === 'ready' ? 'standby' : 'paused');
       await this.#unpaused.promise;
     }
-    if (this.#isCancelled) throw new ColobusError(errnoText(ECANCELED), { errno: ECANCELED });
+    if (this.#isCancelled) throw new ColobusError(strerror(ECANCELED), { errno: ECANCELED });
   }
 
   endPause(): void {
@@ -313,11 +313,11 @@ export class Job implements JobControl {
   }
 
   #refuseCancelled(): void {
-    if (this.#isCancelled) throw new ColobusError(errnoText(ECANCELED), { errno: ECANCELED });
+    if (this.#isCancelled) throw new ColobusError(strerror(ECANCELED), { errno: ECANCELED });
   }
 
   async #abort(error: unknown): Promise<void> {
-    this.#error = this.#isCancelled ? errnoText(ECANCELED) : messageOf(error);
+    this.#error = this.#isCancelled ? strerror(ECANCELED) : messageOf(error);
     this.#setStatus('aborting');
     await this.#work.close?.();
     const data = this.#progress();

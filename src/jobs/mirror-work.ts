@@ -16,7 +16,6 @@
 import type { Clock } from '../base/clock.ts';
 import { deferred, withDeadline } from '../base/deadline.ts';
 import { ETIMEDOUT } from '../base/errno.ts';
-import { errnoText } from '../base/errno-text.ts';
 import { ColobusError } from '../base/errors.ts';
 import type { BlockBackend } from '../block/block-backend.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
@@ -24,6 +23,7 @@ import type { BlockNode } from '../block/block-node.ts';
 import type { BlockRequest } from '../block/block-request.ts';
 import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { drainRoots, rootsAbove, whileDrained } from '../block/drain.ts';
+import { strerror } from '../os/libc.ts';
 import { copyFailed, type FailurePolicies } from './copy-failure.ts';
 import { CopyRoots } from './copy-roots.ts';
 import type { ServiceEnd } from './copy-services.ts';
@@ -190,7 +190,7 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
   /** Users who are held do not wait for a target that hangs. */
   async #copyRestInTime(clock: Clock): Promise<void> {
     const { name } = this.#options.target;
-    const message = `${errnoText(ETIMEDOUT)}: the last writes were not on node '${name}' within ${HELD_DEADLINE_MS} ms`;
+    const message = `${strerror(ETIMEDOUT)}: the last writes were not on node '${name}' within ${HELD_DEADLINE_MS} ms`;
     try {
       await withDeadline(this.#copyRest(), HELD_DEADLINE_MS, clock, message);
     } catch (error) {
@@ -271,7 +271,7 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
     this.#slowUntilMs = control.clock.nowMs() + SLOW_TARGET_MS;
     const policy = this.#isFinalizing ? 'report' : this.#options.onTargetError;
     if (control.failed('write', ETIMEDOUT, policy) !== 'report') return;
-    this.#fail(new ColobusError(`${errnoText(ETIMEDOUT)}: a write waited too long for ${this.#options.target.name}`));
+    this.#fail(new ColobusError(`${strerror(ETIMEDOUT)}: a write waited too long for ${this.#options.target.name}`));
   }
 
   #fail(error: Error): void {

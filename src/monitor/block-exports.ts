@@ -2,7 +2,6 @@
 
 import type { Clock } from '../base/clock.ts';
 import { EINVAL, ENOSPC, ENOTSUP, EPERM, ESHUTDOWN, ETIMEDOUT, errnoOf } from '../base/errno.ts';
-import { errnoText } from '../base/errno-text.ts';
 import { UsageError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { BlockGraph } from '../block/block-graph.ts';
@@ -14,6 +13,7 @@ import type { ReceiveMode } from '../nbd/server/accepted-socket.ts';
 import type { TlsPolicy } from '../nbd/server/nbd-connection.ts';
 import { NbdExport } from '../nbd/server/nbd-export.ts';
 import { type NbdPlace, NbdServer } from '../nbd/server/nbd-server.ts';
+import { strerror } from '../os/libc.ts';
 import type { BitmapReference } from './bitmap-reference.ts';
 import { findNode } from './find-node.ts';
 import type { QmpEvent } from './protocol/qmp-message.ts';
@@ -194,7 +194,7 @@ export class BlockExports {
         operation: changesData(kind) || kind === 'flush' ? 'write' : 'read',
         action: 'report',
         nospace: errno === ENOSPC,
-        reason: errnoText(errno),
+        reason: strerror(errno),
       },
     });
   }

@@ -3,11 +3,11 @@
 import { connect } from 'node:net';
 import * as z from 'zod';
 import { errnoOf } from '../../base/errno.ts';
-import { errnoText } from '../../base/errno-text.ts';
 import { UsageError } from '../../base/errors.ts';
 import { explainOptions } from '../../block/explain-options.ts';
 import { CharacterDevice } from '../../monitor/character-device.ts';
 import { formatAddress, portOf, type SocketAddress, toInet, toUnix } from '../../monitor/socket-address.ts';
+import { strerror } from '../../os/libc.ts';
 import { openStdio } from '../stdio-stream.ts';
 import { coerceStrings } from './coerce-strings.ts';
 import { parseOptionText } from './key-value.ts';
@@ -129,7 +129,7 @@ async function connectTo(id: string, address: SocketAddress): Promise<CharacterD
   const socket = connect({ ...address, allowHalfOpen: true });
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject)).catch(cause => {
     const where = formatAddress(address);
-    throw new UsageError(`Failed to connect to '${where}': ${errnoText(errnoOf(cause))}; start what listens there`, {
+    throw new UsageError(`Failed to connect to '${where}': ${strerror(errnoOf(cause))}; start what listens there`, {
       cause,
     });
   });
