@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ALIGNMENT_BYTES, alignUp, allocateAligned } from './aligned-memory.ts';
-import { addressOf } from './libc.ts';
+import { addressOf } from './memory-address.ts';
 
 test('memory begins at a multiple of a cache line, whatever its size', () => {
   for (const bytes of [1, 4096, 256 * 1024, 3_000_000]) {

@@ -6,7 +6,7 @@
  * 1.9 µs for 4 KiB from a unix socket). Node's own memory is mostly 16 bytes past a page.
  */
 
-import { addressOf } from './libc.ts';
+import { addressOf } from './memory-address.ts';
 
 /** A cache line. */
 export const ALIGNMENT_BYTES = 64;

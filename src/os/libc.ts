@@ -44,14 +44,20 @@ export const preadv2: Preadv2 | null = optional(
   'int64_t preadv2(int fd, const void *vectors, int count, int64_t offset, int flags)',
 );
 
-const memmove: KoffiFunc<(target: Buffer, source: Buffer, bytes: number) => number> = library.func(
-  'uint64_t memmove(void *target, const void *source, size_t bytes)',
+/** pread and pwrite; memory is told by its address, see memory-address.ts. */
+export type FileTransferCall = KoffiFunc<(fd: number, address: number, bytes: number, offset: number) => number>;
+
+export const pread: FileTransferCall = library.func(
+  'int64_t pread(int fd, uintptr_t address, size_t bytes, int64_t offset)',
 );
 
-/** Where the memory of `buffer` begins: memmove returns its target. Below 2^48, so exact as a number. */
-export function addressOf(buffer: Buffer): number {
-  return Number(memmove(buffer, buffer, 0));
-}
+export const pwrite: FileTransferCall = library.func(
+  'int64_t pwrite(int fd, uintptr_t address, size_t bytes, int64_t offset)',
+);
+
+export const memmove: KoffiFunc<(target: Buffer, source: Buffer, bytes: number) => number> = library.func(
+  'uint64_t memmove(void *target, const void *source, size_t bytes)',
+);
 
 /** Such as `Input/output error` for EIO: QEMU's events carry these texts. */
 export const strerror: KoffiFunc<(errno: number) => string> = library.func('const char *strerror(int errno)');

@@ -5,10 +5,11 @@
  * are made once and used again.
  */
 
-import { read, readSync, write, writeSync } from 'node:fs';
+import { read, write } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { EIO, errnoOf } from '../../base/errno.ts';
 import type { BlockRequest } from '../../block/block-request.ts';
+import { readNow, writeNow } from '../../os/file-io.ts';
 import type { PoolShare, PoolWork } from '../../os/thread-pool.ts';
 
 /** Zeroes are written in pieces of this many bytes. */
@@ -76,23 +77,17 @@ export class FileTransfer implements PoolWork {
 /** Does a read or write at once, on the event loop, and returns the errno. */
 export function transferNow(fd: number, request: BlockRequest): number {
   const { buffer, at, offset, length } = request;
+  const move = request.kind === 'read' ? readNow : writeNow;
   let moved = 0;
-  try {
-    while (moved < length) {
-      const bytes =
-        request.kind === 'read'
-          ? readSync(fd, buffer, at + moved, length - moved, offset + moved)
-          : writeSync(fd, buffer, at + moved, length - moved, offset + moved);
-      if (bytes === 0) break;
-      moved += bytes;
+  while (moved < length) {
+    const bytes = move(fd, buffer, at + moved, length - moved, offset + moved);
+    if (bytes <= 0) {
+      request.errorAt = offset + moved;
+      return bytes === 0 ? EIO : -bytes;
     }
-    if (moved === length) return 0;
-    request.errorAt = offset + moved;
-    return movedErrno(null, 0);
-  } catch (error) {
-    request.errorAt = offset + moved;
-    return errnoOf(error);
+    moved += bytes;
   }
+  return 0;
 }
 
 /** Nothing moved without an error means that somebody made the image shorter than it was when opened. */
