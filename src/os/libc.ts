@@ -37,11 +37,11 @@ export const ioctl: NativeCall<[fd: number, request: number, argument: Buffer]> 
 /** Makes `to` another name of the open file `from`; what `to` was is closed in the same step. */
 export const dup2: NativeCall<[from: number, to: number]> = library.func('int dup2(int from, int to)');
 
-type Preadv2 = KoffiFunc<(fd: number, vectors: Buffer, count: number, offset: number, flags: number) => number>;
+type Preadv2 = KoffiFunc<(fd: number, vectors: number, count: number, offset: number, flags: number) => number>;
 
 /** Null where the C library does not have it. */
 export const preadv2: Preadv2 | null = optional(
-  'int64_t preadv2(int fd, const void *vectors, int count, int64_t offset, int flags)',
+  'int64_t preadv2(int fd, uintptr_t vectors, int count, int64_t offset, int flags)',
 );
 
 /** pread and pwrite; memory is told by its address, see memory-address.ts. */
@@ -53,6 +53,14 @@ export const pread: FileTransferCall = library.func(
 
 export const pwrite: FileTransferCall = library.func(
   'int64_t pwrite(int fd, uintptr_t address, size_t bytes, int64_t offset)',
+);
+
+export const read: KoffiFunc<(fd: number, address: number, bytes: number) => number> = library.func(
+  'int64_t read(int fd, uintptr_t address, size_t bytes)',
+);
+
+export const writev: KoffiFunc<(fd: number, vectors: number, count: number) => number> = library.func(
+  'int64_t writev(int fd, uintptr_t vectors, int count)',
 );
 
 export const memmove: KoffiFunc<(target: Buffer, source: Buffer, bytes: number) => number> = library.func(

@@ -77,7 +77,7 @@ export class CommandSender {
     this.#gathered = 0;
     this.#isSending = true;
     this.#slots.sentBatch += 1;
-    this.#wire.write(batch.pieces());
+    if (this.#wire.write(batch.pieces())) this.written();
     if (this.#isEnding) this.#wire.end();
   }
 }

@@ -7,6 +7,7 @@
 
 import type { Slab } from '../../base/buffer-pool.ts';
 import type { BlockRequest, RequestKind } from '../../block/block-request.ts';
+import type { Piece } from '../../os/direct-socket.ts';
 import {
   NBD_CMD_BLOCK_STATUS,
   NBD_CMD_CACHE,
@@ -50,7 +51,7 @@ export class SendBatch {
   /** Where the staged bytes begin that are not in a piece yet. */
   #pieceStart = 0;
   #copyRoom = COPY_BYTES;
-  readonly #pieces: Buffer[] = [];
+  readonly #pieces: Piece[] = [];
   readonly #slabs: Slab[] = [];
 
   /** Takes up to `maxRequests` commands between two calls of `clear`, and one DISC. */
@@ -81,7 +82,7 @@ export class SendBatch {
   }
 
   /** What has to be sent, in order. The memory is in use until `clear`. */
-  pieces(): readonly Buffer[] {
+  pieces(): readonly Piece[] {
     this.#endPiece();
     return this.#pieces;
   }
@@ -105,7 +106,7 @@ export class SendBatch {
       return;
     }
     this.#endPiece();
-    this.#pieces.push(request.buffer.subarray(request.at, request.at + length));
+    this.#pieces.push({ bytes: request.buffer, from: request.at, to: request.at + length });
     if (request.slab !== null) {
       request.slab.retain();
       this.#slabs.push(request.slab);
@@ -113,7 +114,9 @@ export class SendBatch {
   }
 
   #endPiece(): void {
-    if (this.#used > this.#pieceStart) this.#pieces.push(this.#staging.subarray(this.#pieceStart, this.#used));
+    if (this.#used > this.#pieceStart) {
+      this.#pieces.push({ bytes: this.#staging, from: this.#pieceStart, to: this.#used });
+    }
     this.#pieceStart = this.#used;
   }
 }

@@ -11,6 +11,8 @@ import { deferred, withDeadline } from '../../base/deadline.ts';
 import { ENOENT, errnoOf } from '../../base/errno.ts';
 import { ColobusError, UsageError } from '../../base/errors.ts';
 import { allocateAligned } from '../../os/aligned-memory.ts';
+import { DirectSocket, type Piece } from '../../os/direct-socket.ts';
+import { BusyPoll } from '../busy-poll.ts';
 import { connectTls } from '../tls/connect-tls.ts';
 import type { TlsCredentials } from '../tls/tls-credentials.ts';
 import { describeNbdAddress, type NbdAddress } from '../uri.ts';
@@ -35,11 +37,10 @@ export class Wire {
   owner: WireOwner;
   #socket: net.Socket;
   #error: Error | null = null;
-  /** Write callbacks to come of writes that the kernel took at once. */
-  #settledCallbacks = 0;
+  #direct: DirectSocket;
+  readonly #poll: BusyPoll;
   readonly #written = (): void => {
-    if (this.#settledCallbacks > 0) this.#settledCallbacks -= 1;
-    else if (!this.#socket.destroyed) this.owner.wireWritten();
+    if (!this.#socket.destroyed) this.owner.wireWritten();
   };
 
   readonly #failed = (error: Error): void => {
@@ -49,14 +50,20 @@ export class Wire {
   readonly #ended = (): void => this.destroy();
   readonly #closed = (): void => this.owner.wireClosed(this.#error);
 
-  private constructor(socketOptions: net.NetConnectOpts, owner: WireOwner) {
+  private constructor(socketOptions: net.NetConnectOpts, owner: WireOwner, clock: Clock) {
     this.owner = owner;
     const buffer = allocateAligned(RECEIVE_BUFFER_BYTES);
     const received = (length: number): boolean => {
+      this.#poll.arrived();
       this.owner.wireReceived(buffer, length);
       return true;
     };
     this.#socket = net.connect({ ...socketOptions, onread: { buffer, callback: received } });
+    this.#direct = new DirectSocket(this.#socket);
+    this.#poll = new BusyPoll(clock, () => {
+      const length = this.#direct.receive(buffer, 0, buffer.length);
+      return length > 0 && received(length);
+    });
     this.#socket.on('error', this.#failed).on('end', this.#ended).on('close', this.#closed);
   }
 
@@ -68,7 +75,7 @@ export class Wire {
     clock: Clock,
     signal?: AbortSignal,
   ): Promise<Wire> {
-    const wire = new Wire(socketOptions(address), owner);
+    const wire = new Wire(socketOptions(address), owner, clock);
     const connected = deferred<void>();
     const refused = (cause: Error): void => connected.reject(cannotConnect(address, cause));
     wire.#socket.once('connect', connected.resolve);
@@ -93,6 +100,7 @@ export class Wire {
     plain.off('end', this.#ended).off('close', this.#closed);
     const encrypted = await connectTls(plain, credentials, hostname);
     this.#socket = encrypted;
+    this.#direct = new DirectSocket(encrypted);
     encrypted.on('error', this.#failed).on('end', this.#ended).on('close', this.#closed);
     encrypted.on('data', (bytes: Buffer) => this.owner.wireReceived(bytes, bytes.length));
     // It may have gone in the tick between.
@@ -104,20 +112,11 @@ export class Wire {
     this.#socket.write(message);
   }
 
-  /**
-   * Sends `pieces` in order, in one system call where possible. `wireWritten` tells when their memory is free; mostly
-   * the kernel takes them at once, and it does so before this returns.
-   */
-  write(pieces: readonly Buffer[]): void {
-    const last = pieces.length - 1;
-    if (last > 0) this.#socket.cork();
-    for (let i = 0; i < last; i++) this.#socket.write(pieces[i] as Buffer);
-    this.#socket.write(pieces[last] as Buffer, this.#written);
-    if (last > 0) this.#socket.uncork();
-    if (this.#socket.writableLength === 0 && !this.#socket.destroyed) {
-      this.#settledCallbacks += 1;
-      this.owner.wireWritten();
-    }
+  /** Sends `pieces` in order. True where their memory is free already; else `wireWritten` tells when it is. */
+  write(pieces: readonly Piece[]): boolean {
+    const isWritten = this.#direct.send(pieces, this.#written);
+    this.#poll.expect();
+    return isWritten;
   }
 
   /** Sends what was written and then closes. */

@@ -2,21 +2,26 @@
  * Reading from an accepted socket into memory of our own.
  *
  * Node.js offers `onread` for sockets that connect but not for those a server accepts: these are taken off their
- * handle and wrapped anew. Where that cannot be done, and for streams without a handle, the bytes arrive as 'data'
- * events in chunks of at most 64 KiB and are copied once.
+ * handle and wrapped anew. What Node then reads is little, and tells that bytes have come: the sink takes the rest
+ * itself, to where it wants it (see os/direct-socket.ts). Where that cannot be done, and for streams without a handle,
+ * the bytes arrive as 'data' events in chunks of at most 64 KiB.
  */
 
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+/** Holds a good number of commands without payload. */
+const FIRST_BYTES = 1024;
+/** Where Node reads to, for all sockets: the sink copies it at once. */
+const firstBytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
+
 /** Who takes the bytes. */
 export interface ByteSink {
-  /** Where the next read shall land. */
-  room(): Buffer;
-  /** `bytes` landed in `room()`; false to stop reading until the socket is resumed. */
-  landed(bytes: number): boolean;
-  /** Bytes to be copied; false to stop reading until the socket is resumed. */
-  append(chunk: Buffer): boolean;
+  /**
+   * `chunk` came; it is valid during the call. With `isMore` there is probably more in the socket, and the sink may read
+   * it. False to stop reading until the socket is resumed.
+   */
+  received(chunk: Buffer, isMore: boolean): boolean;
 }
 
 export type ReceiveMode = 'in-place' | 'copy';
@@ -40,9 +45,8 @@ export function startReading(accepted: Duplex, sink: ByteSink, mode: ReceiveMode
     handle,
     allowHalfOpen: true,
     onread: {
-      // The types want one buffer; a function that gives the buffer of each read is documented as well.
-      buffer: (() => sink.room()) as unknown as Uint8Array,
-      callback: bytes => sink.landed(bytes),
+      buffer: firstBytes,
+      callback: bytes => sink.received(firstBytes.subarray(0, bytes), bytes === FIRST_BYTES),
     },
   };
   return new Socket(options);
@@ -51,7 +55,7 @@ export function startReading(accepted: Duplex, sink: ByteSink, mode: ReceiveMode
 /** Reads from `stream` into `sink` by way of Node.js's own memory. */
 export function copyInto(stream: Duplex, sink: ByteSink): void {
   stream.on('data', (chunk: Buffer) => {
-    if (!sink.append(chunk)) stream.pause();
+    if (!sink.received(chunk, false)) stream.pause();
   });
   stream.resume();
 }

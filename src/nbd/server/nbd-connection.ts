@@ -13,10 +13,11 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { deferred, withDeadline } from '../../base/deadline.ts';
 import { ColobusError, ProtocolError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
+import { DirectSocket } from '../../os/direct-socket.ts';
+import { BusyPoll } from '../busy-poll.ts';
 import { acceptTls } from '../tls/accept-tls.ts';
 import type { TlsCredentials } from '../tls/tls-credentials.ts';
 import { type ByteSink, copyInto, type ReceiveMode, startReading } from './accepted-socket.ts';
-import { BusyPoll } from './busy-poll.ts';
 import { greeting, Handshake } from './handshake.ts';
 import type { ExportDirectory, Session, TlsMode } from './handshake-state.ts';
 import { CLOSE_GRACE_MS, HANDSHAKE_TIMEOUT_MS } from './limits.ts';
@@ -24,6 +25,9 @@ import type { ExportClient, NbdExport } from './nbd-export.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import { Transmission, type TransmissionHost } from './transmission.ts';
+
+/** Reads of one connection in a row; then others have their turn. */
+const MAX_READS = 16;
 
 /** Whether clients may or must encrypt, and by what the server proves who it is. */
 export type TlsPolicy = { readonly mode: Exclude<TlsMode, 'off'>; readonly credentials: TlsCredentials };
@@ -38,6 +42,7 @@ export type ConnectionOptions = {
 
 export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
   #socket: Duplex;
+  #direct: DirectSocket;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #tls: TlsPolicy | null;
@@ -60,14 +65,15 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     const { directory, tls } = options;
     this.#logger = options.logger;
     this.#clock = options.clock;
-    this.#poll = new BusyPoll(options.clock);
+    this.#poll = new BusyPoll(options.clock, () => this.#look());
     this.#tls = tls;
     this.#handshake = new Handshake({ directory, tlsMode: tls?.mode ?? 'off' }, reply => this.#socket.write(reply));
     this.#handshakeTimer = options.clock.after(HANDSHAKE_TIMEOUT_MS, () =>
       this.#cutOff('NBD client was disconnected: it did not complete the handshake in time'),
     );
     this.#socket = startReading(accepted, this, options.receiveMode);
-    this.#replies = this.#attach(this.#socket);
+    this.#direct = new DirectSocket(this.#socket, options.receiveMode === 'copy');
+    this.#replies = this.#attach(this.#socket, this.#direct);
     this.#socket.write(greeting());
   }
 
@@ -76,19 +82,10 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     return this.#closed.promise;
   }
 
-  room(): Buffer {
-    return this.#receive.room();
-  }
-
-  landed(bytes: number): boolean {
-    this.#receive.landed(bytes);
+  received(chunk: Buffer, isMore: boolean): boolean {
+    this.#receive.append(chunk, isMore);
     this.#poll.arrived();
-    return this.#consume();
-  }
-
-  append(chunk: Buffer): boolean {
-    this.#receive.append(chunk);
-    return this.#consume();
+    return this.#consume() && (this.#transmission === null || this.#readOn());
   }
 
   requestCompleted(): void {
@@ -132,9 +129,28 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     const transmission = this.#transmission;
     // What comes next is read in this turn of the event loop: its replies go out with those that are ready.
     if (transmission !== null && this.#receive.isFilled) this.#scheduleSettle();
-    else this.#replies.flush();
+    else this.#flush();
     if (transmission === null) return !this.#isStartingTls;
     return this.#goesOn(transmission);
+  }
+
+  /** Reads and works off what else lies in the socket; false where reading must stop for now. */
+  #readOn(): boolean {
+    for (let reads = 0; this.#receive.isFilled && reads < MAX_READS; reads++) {
+      this.#receive.receiveFrom(this.#direct);
+      if (!this.#consume()) return false;
+    }
+    return true;
+  }
+
+  /** Looks for bytes before the event loop tells of them; true where some had come. */
+  #look(): boolean {
+    const transmission = this.#transmission;
+    if (transmission === null || transmission.stalled || transmission.ended || this.#state !== 'open') return false;
+    if (this.#receive.receiveFrom(this.#direct) === 0) return false;
+    this.#poll.arrived();
+    if (!this.#consume() || !this.#readOn()) this.#socket.pause();
+    return true;
   }
 
   #shakeHands(): Transmission | null {
@@ -178,8 +194,9 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
         }
         this.#isStartingTls = false;
         this.#socket = secure;
+        this.#direct = new DirectSocket(secure);
         this.#replies.close();
-        this.#replies = this.#attach(secure);
+        this.#replies = this.#attach(secure, this.#direct);
         copyInto(secure, this);
       },
       error => {
@@ -190,7 +207,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
   }
 
   /** Listens to what becomes of `socket`, as long as it is the one in use. */
-  #attach(socket: Duplex): ReplyQueue {
+  #attach(socket: Duplex, direct: DirectSocket): ReplyQueue {
     socket.on('end', () => {
       if (socket === this.#socket) this.#clientEnded();
     });
@@ -198,7 +215,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     socket.on('close', () => {
       if (socket === this.#socket) this.#release();
     });
-    return new ReplyQueue(socket, () => this.#scheduleSettle());
+    return new ReplyQueue(direct, () => this.#scheduleSettle());
   }
 
   #goesOn(transmission: Transmission): boolean {
@@ -223,10 +240,15 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     if (transmission.stalled) {
       if (this.#consume()) this.#socket.resume();
     } else {
-      this.#replies.flush();
+      this.#flush();
       this.#goesOn(transmission);
     }
   };
+
+  #flush(): void {
+    this.#replies.flush();
+    if (this.#transmission?.inFlight === 0) this.#poll.expect();
+  }
 
   /** The client sends no more: as a DISC, what it asked for is done and answered. Half a message is dropped. */
   #clientEnded(): void {

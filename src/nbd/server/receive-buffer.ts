@@ -1,7 +1,7 @@
 /**
  * ReceiveBuffer: the bytes of one connection that have arrived and are not parsed yet, always in one piece.
  *
- * The socket reads straight into `room()`; the parser looks at `bytes` from `start` to `end` and takes what it has
+ * `receiveFrom` reads to behind what is there; the parser looks at `bytes` from `start` to `end` and takes what it has
  * understood. A payload that lies whole in the slab is used in place: whoever needs it longer retains the slab. A
  * message too long for the rest of the slab moves, with what has come of it, into a slab that holds it.
  *
@@ -9,8 +9,10 @@
  * of a read, and the rest of a message that came in part. Large messages are read one at a time for that.
  */
 
+import { assert } from '../../base/assert.ts';
 import type { Slab } from '../../base/buffer-pool.ts';
 import { ALIGNMENT_BYTES, alignUp } from '../../os/aligned-memory.ts';
+import type { DirectSocket } from '../../os/direct-socket.ts';
 import { LARGE_SLAB_BYTES, SLAB_BYTES, takeSlab } from './payload-slabs.ts';
 
 /** With less room than this at its end a slab is left to the requests that still use it. */
@@ -29,11 +31,7 @@ export class ReceiveBuffer {
   /** Bytes of the last message: the next is often like it. */
   #lastBytes = 0;
   #headerBytes = 0;
-  /** Bytes that the last `room` had, and whether the read filled it. */
-  #roomBytes = 0;
   #isFilled = false;
-  /** Where the next read lands while unparsed bytes fill the slab to its end. */
-  #landing: Slab | null = null;
 
   /** What comes from now on are messages with a header of this size, mostly sent apart from the payload behind it. */
   alignBehindHeaders(headerBytes: number): void {
@@ -76,22 +74,21 @@ export class ReceiveBuffer {
     this.#wanted = bytes;
   }
 
-  /** Where the next read shall land. Called once before each read; `landed` tells how much came. */
-  room(): Buffer {
+  /** Reads what has come to `socket`, to behind the bytes there are; returns how many came. */
+  receiveFrom(socket: Pick<DirectSocket, 'receive'>): number {
     const expected = this.available === 0 ? this.#lastBytes : this.#wanted;
     if (this.available === 0) this.#renew();
     else if (this.#start + this.#wanted + ALIGNMENT_BYTES > this.#slab.bytes.length) this.#moveTo(this.#wanted);
     else if (this.available <= MAX_SHIFTED_BYTES) this.#shift(alignUp(this.#end) - this.#end);
     const { bytes } = this.#slab;
-    if (this.#end === bytes.length) {
-      this.#landing ??= takeSlab(SLAB_BYTES);
-      this.#roomBytes = this.#landing.bytes.length;
-      return this.#landing.bytes;
-    }
-    const limit = expected >= LARGE_MESSAGE_BYTES ? this.#start + expected : bytes.length;
-    const room = bytes.subarray(this.#end, Math.min(limit, bytes.length));
-    this.#roomBytes = room.length;
-    return room;
+    const limit = expected >= LARGE_MESSAGE_BYTES ? Math.min(this.#start + expected, bytes.length) : bytes.length;
+    const roomBytes = limit - this.#end;
+    assert(roomBytes > 0, 'A parser that waits for more says how much, or has taken all');
+    const received = socket.receive(bytes, this.#end, roomBytes);
+    this.#end += received;
+    this.#isFilled = received === roomBytes;
+    this.#wanted = 0;
+    return received;
   }
 
   /** True where the last read took all that it had room for: more is likely to lie in the socket. */
@@ -99,42 +96,21 @@ export class ReceiveBuffer {
     return this.#isFilled;
   }
 
-  /** `bytes` have arrived in `room()`. */
-  landed(bytes: number): void {
-    this.#isFilled = bytes === this.#roomBytes;
-    const landing = this.#landing;
-    this.#wanted = 0;
-    if (landing === null) {
-      this.#end += bytes;
-      return;
-    }
-    this.#landing = null;
-    if (this.available === 0) {
-      this.#slab.release();
-      this.#slab = landing;
-      this.#start = 0;
-      this.#end = bytes;
-    } else {
-      this.append(landing.bytes.subarray(0, bytes));
-      landing.release();
-    }
-  }
-
-  /** Takes a copy of bytes that arrived in memory of somebody else. */
-  append(chunk: Uint8Array): void {
+  /** Takes a copy of bytes that arrived in memory of somebody else; `isMore` as in `isFilled`. */
+  append(chunk: Uint8Array, isMore: boolean): void {
     if (this.available === 0) this.#renew();
     if (this.#end + chunk.length > this.#slab.bytes.length) {
       this.#moveTo(Math.max(this.#wanted, this.available + chunk.length));
     }
     this.#slab.bytes.set(chunk, this.#end);
     this.#end += chunk.length;
+    this.#isFilled = isMore;
     this.#wanted = 0;
   }
 
-  /** Gives the memory back. Call it when the socket reads no more. */
+  /** Gives the memory back. Call it when nothing is read any more. */
   release(): void {
     this.#slab.release();
-    this.#landing?.release();
   }
 
   /** With nothing left to parse: starts over in this slab, or goes on in it or another while requests use it. */

@@ -5,9 +5,9 @@
  * when it is complete. Pieces that lie side by side leave as one buffer.
  */
 
-import type { Duplex } from 'node:stream';
 import type { Slab } from '../../base/buffer-pool.ts';
 import { ALIGNMENT_BYTES, alignUp } from '../../os/aligned-memory.ts';
+import type { DirectSocket } from '../../os/direct-socket.ts';
 import { FLUSH_BYTES, FLUSH_REPLIES } from './limits.ts';
 import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
 
@@ -15,12 +15,12 @@ import { SLAB_BYTES, takeSlab } from './payload-slabs.ts';
 const MIN_ALIGNED_BYTES = 1024;
 
 /** A part of a slab that is ready to go; it holds one reference of the slab. */
-type Piece = { readonly slab: Slab; readonly from: number; to: number };
-/** Pieces that were handed to the socket together. */
+type Piece = { readonly slab: Slab; readonly bytes: Buffer; readonly from: number; to: number };
+/** Pieces that were handed to the socket together and wait in it. */
 type Batch = { readonly pieces: readonly Piece[]; readonly bytes: number };
 
 export class ReplyQueue {
-  readonly #socket: Duplex;
+  readonly #socket: DirectSocket;
   readonly #onSent: () => void;
   #slab: Slab | null = null;
   #used = 0;
@@ -30,12 +30,10 @@ export class ReplyQueue {
   #queuedReplies = 0;
   #batches: Batch[] = [];
   #unsentBytes = 0;
-  /** Write callbacks to come for batches that were already seen to be sent. */
-  #settledCallbacks = 0;
   #closed = false;
 
   /** `onSent` is called when the socket has taken replies later than at once. */
-  constructor(socket: Duplex, onSent: () => void) {
+  constructor(socket: DirectSocket, onSent: () => void) {
     this.#socket = socket;
     this.#onSent = onSent;
   }
@@ -88,7 +86,7 @@ export class ReplyQueue {
       last.to = to;
       slab.release();
     } else {
-      this.#pieces.push({ slab, from, to });
+      this.#pieces.push({ slab, bytes: slab.bytes, from, to });
     }
   }
 
@@ -100,22 +98,17 @@ export class ReplyQueue {
   /** Hands what was pushed to the socket. */
   flush(): void {
     if (this.#queuedBytes === 0) return;
-    const socket = this.#socket;
     const pieces = this.#pieces;
-    this.#batches.push({ pieces, bytes: this.#queuedBytes });
-    this.#unsentBytes += this.#queuedBytes;
-    this.#pieces = [];
+    const bytes = this.#queuedBytes;
     this.#queuedBytes = 0;
     this.#queuedReplies = 0;
-    const last = pieces.length - 1;
-    if (last > 0) socket.cork();
-    for (let i = 0; i < last; i++) socket.write(view(pieces[i] as Piece));
-    socket.write(view(pieces[last] as Piece), this.#written);
-    if (last > 0) socket.uncork();
-    // Mostly the kernel takes it all at once, and the memory is free for the next replies of this very tick.
-    if (socket.writableLength === 0) {
-      this.#settledCallbacks += this.#batches.length;
-      while (this.#batches.length > 0) this.#settle();
+    if (this.#socket.send(pieces, this.#written)) {
+      for (const piece of pieces) piece.slab.release();
+      pieces.length = 0;
+    } else {
+      this.#batches.push({ pieces, bytes });
+      this.#unsentBytes += bytes;
+      this.#pieces = [];
     }
   }
 
@@ -133,10 +126,6 @@ export class ReplyQueue {
 
   readonly #written = (): void => {
     if (this.#closed) return;
-    if (this.#settledCallbacks > 0) {
-      this.#settledCallbacks -= 1;
-      return;
-    }
     this.#settle();
     this.#onSent();
   };
@@ -146,8 +135,4 @@ export class ReplyQueue {
     for (const piece of batch.pieces) piece.slab.release();
     this.#unsentBytes -= batch.bytes;
   }
-}
-
-function view(piece: Piece): Buffer {
-  return piece.slab.bytes.subarray(piece.from, piece.to);
 }
