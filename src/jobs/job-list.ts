@@ -48,9 +48,18 @@ export class JobList {
 
   /** Throws UsageError where a job cannot be called `id`: ask before doing what cannot be undone. */
   checkId(id: string): void {
-    if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) throw new UsageError(`Invalid job ID '${id}'`);
-    if (this.#jobs.has(id)) throw new UsageError(`Job ID '${id}' already in use; job-dismiss it if it has concluded`);
-    if (this.#jobs.size >= MAX_JOBS) throw new UsageError(`There are ${MAX_JOBS} jobs; dismiss those that concluded`);
+    this.checkIds([id]);
+  }
+
+  /** Throws UsageError where not all of `ids`, which differ, can become jobs. */
+  checkIds(ids: readonly string[]): void {
+    for (const id of ids) {
+      if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(id)) throw new UsageError(`Invalid job ID '${id}'`);
+      if (this.#jobs.has(id)) throw new UsageError(`Job ID '${id}' already in use; job-dismiss it if it has concluded`);
+    }
+    if (this.#jobs.size + ids.length > MAX_JOBS) {
+      throw new UsageError(`There are ${this.#jobs.size} jobs of at most ${MAX_JOBS}; dismiss those that concluded`);
+    }
   }
 
   /** Creates and starts a job. Throws where it cannot be; `job.prepared` tells when it is prepared. */

@@ -9,10 +9,13 @@ import type { MonitoredDaemon } from './monitored-daemon.ts';
 
 const DEADLINE_MS = 5000;
 
+/** The nodes that are taken over, and the ids of their commit jobs, where there are any. */
+type Plan = { readonly nodes: readonly BlockNode[]; readonly jobIds: readonly string[] };
+
 /**
  * Closes the writable exports of the disks and takes over with `image`. `latest` is complete on return, `checkpoint`
  * starts a commit job for each node, called `jobId` or commit-NODE. Everything that can be refused is refused before
- * anything is closed.
+ * anything is closed, and again before anything is taken over: meanwhile others may have changed it.
  */
 export async function takeOver(
   group: ConsistencyGroup,
@@ -20,14 +23,25 @@ export async function takeOver(
   jobId: string | undefined,
   daemon: MonitoredDaemon,
 ): Promise<void> {
+  const plan = (): Plan => planTakeOver(group, image, jobId, daemon);
+  await daemon.exports.closeWriters(plan().nodes.map(backingOf), DEADLINE_MS);
+  const { nodes, jobIds } = plan();
+  group.stop(image);
+  for (const [index, id] of jobIds.entries()) startCommitJob(daemon.jobs, nodes[index] as BlockNode, { id });
+}
+
+function planTakeOver(
+  group: ConsistencyGroup,
+  image: TakeOverImage,
+  jobId: string | undefined,
+  daemon: MonitoredDaemon,
+): Plan {
   // After a take-over only the nodes whose commit failed are left to be taken over again.
   const nodes = group.hasEnded ? group.nodes.filter(hasFailed) : group.nodes;
   for (const node of nodes) refuseUnavailable(node, image);
   const jobIds = image === 'checkpoint' ? commitJobIds(nodes, jobId) : [];
-  for (const id of jobIds) daemon.jobs.checkId(id);
-  await daemon.exports.closeWriters(nodes.map(backingOf), DEADLINE_MS);
-  group.stop(image);
-  for (const [index, id] of jobIds.entries()) startCommitJob(daemon.jobs, nodes[index] as BlockNode, { id });
+  daemon.jobs.checkIds(jobIds);
+  return { nodes, jobIds };
 }
 
 function hasFailed(node: BlockNode): boolean {

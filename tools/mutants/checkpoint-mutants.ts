@@ -9,6 +9,7 @@ const BUFFER = 'src/drivers/colo-buffer/colo-buffer.js';
 const BUFFER_NODE = 'src/drivers/colo-buffer/colo-buffer-node.js';
 const PREPARE = 'src/monitor/commands/replication-checkpoint-prepare.js';
 const STOP = 'src/monitor/take-over.js';
+const STOP_TEST = 'src/monitor/take-over.test.js';
 const NODE_TEST = 'src/drivers/replication/replication-node.test.js';
 const VIEW = 'src/drivers/colo-buffer/colo-buffer-node.test.js';
 const COMMANDS = 'test/scenarios/replication-commands.test.js';
@@ -125,9 +126,19 @@ export const checkpointMutants: readonly Mutant[] = [
     rule,
     breaks: 'a take-over leaves the replica export open',
     file: STOP,
-    search: 'await daemon.exports.closeWriters(nodes.map(backingOf), DEADLINE_MS);',
+    search: 'await daemon.exports.closeWriters(plan().nodes.map(backingOf), DEADLINE_MS);',
     replace: '',
     tests: [COMMANDS],
+  },
+  {
+    rule,
+    breaks: 'what changed while a take-over waited is not looked at again',
+    file: STOP,
+    search:
+      'await daemon.exports.closeWriters(plan().nodes.map(backingOf), DEADLINE_MS);\n    const { nodes, jobIds } = plan();',
+    replace:
+      'const { nodes, jobIds } = plan();\n    await daemon.exports.closeWriters(nodes.map(backingOf), DEADLINE_MS);',
+    tests: [STOP_TEST],
   },
   {
     rule,
