@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { deferred } from '../base/deadline.ts';
 import { type BlockRequest, releaseRequest, takeRequest } from '../block/block-request.ts';
 import type { ConsistencyGroup } from '../block/consistency-group.ts';
@@ -57,6 +58,11 @@ class Secondary implements AsyncDisposable {
       };
       replica.backend.submit(takeRequest('flush', { requestDone }));
     });
+  }
+
+  /** Resolves when the export of disk `name` is gone. */
+  async whenClosed(name: string): Promise<void> {
+    while (this.daemon.exports.infos().some(({ nodeName }) => nodeName === name)) await setImmediate();
   }
 
   takeOver(): Promise<void> {
@@ -117,4 +123,17 @@ test('of two take-overs that wait at once one succeeds', async () => {
     secondary.daemon.jobs.infos().map(({ id }) => id),
     ['commit-buffer-a', 'commit-buffer-b'],
   );
+});
+
+test('who exports a disk anew while a take-over waits for another is closed out too', async () => {
+  await using secondary = await Secondary.start();
+  const written = secondary.begin('a');
+  const takenOver = secondary.takeOver();
+  await secondary.whenClosed('b');
+  await secondary.exportDisk('b');
+  secondary.disk('a').settle();
+  await written;
+  await takenOver;
+  assert.deepEqual(secondary.daemon.exports.infos(), []);
+  assert.deepEqual(secondary.states(), ['failover', 'failover']);
 });

@@ -8,6 +8,7 @@ const NODE = 'src/drivers/replication/replication-node.js';
 const BUFFER = 'src/drivers/colo-buffer/colo-buffer.js';
 const BUFFER_NODE = 'src/drivers/colo-buffer/colo-buffer-node.js';
 const PREPARE = 'src/monitor/commands/replication-checkpoint-prepare.js';
+const EXPORTS = 'src/monitor/block-exports.js';
 const STOP = 'src/monitor/take-over.js';
 const STOP_TEST = 'src/monitor/take-over.test.js';
 const NODE_TEST = 'src/drivers/replication/replication-node.test.js';
@@ -129,6 +130,14 @@ export const checkpointMutants: readonly Mutant[] = [
     search: 'await daemon.exports.closeWriters(plan().nodes.map(backingOf), DEADLINE_MS);',
     replace: '',
     tests: [COMMANDS],
+  },
+  {
+    rule,
+    breaks: 'who exports a disk anew while another is closed goes on writing',
+    file: EXPORTS,
+    search: 'await this.#closeAll(writers, deadlineMs);',
+    replace: 'return await this.#closeAll(writers, deadlineMs);',
+    tests: [STOP_TEST],
   },
   {
     rule,
