@@ -96,7 +96,7 @@ async function start(daemon: ColobusDaemon, image: string, options: ServeOptions
     ...(options.allow === undefined ? {} : { allow: options.allow }),
     receiveMode: place === null ? 'copy' : 'in-place',
   });
-  await daemon.exports.add({
+  daemon.exports.add({
     id: 'serve',
     nodeName: 'image',
     name: options.export,

@@ -134,8 +134,8 @@ export class BlockExports {
     }
   }
 
-  /** Exports a node. Throws UsageError, having changed nothing, where that cannot be. */
-  async add(wanted: NewExport): Promise<void> {
+  /** Exports a node: at once, so that no other comes between. Throws UsageError, having changed nothing, where that cannot be. */
+  add(wanted: NewExport): void {
     const { id, name } = wanted;
     if (!EXPORT_ID.test(id)) throw new UsageError('Invalid block export id');
     if (this.#exports.has(id)) throw new UsageError(`Block export id '${id}' is already in use`);
@@ -143,12 +143,12 @@ export class BlockExports {
     const node = this.#options.graph.node(wanted.nodeName);
     const server = this.#server;
     if (server === null || this.#serverChanging) throw new UsageError('NBD server not running');
-    if ([...this.#exports.values()].some(other => other.isOpen && other.name === name)) {
+    if (server.find(name) !== undefined) {
       throw new UsageError(`NBD server already has export named '${name}'`);
     }
     if (wanted.writable && node.readOnly) throw new UsageError('Cannot export read-only node as writable');
     const bitmaps = (wanted.bitmaps ?? []).map(reference => this.#bitmap(node, reference));
-    const nbdExport = await NbdExport.open({ ...wanted, node, bitmaps, clock: this.#options.clock });
+    const nbdExport = NbdExport.open({ ...wanted, node, bitmaps, clock: this.#options.clock });
     nbdExport.backend.onFailure = (kind, errno) => this.#tellFailure(nbdExport.node, kind, errno);
     server.addExport(nbdExport);
     this.#exports.set(id, nbdExport);

@@ -36,12 +36,12 @@ class Secondary implements AsyncDisposable {
     const buffers = NAMES.map(name => `buffer-${name}`);
     daemon.replication.start(buffers);
     const secondary = new Secondary(daemon, daemon.replication.groupOf(buffers));
-    for (const name of NAMES) await secondary.exportDisk(name);
+    for (const name of NAMES) secondary.exportDisk(name);
     return secondary;
   }
 
-  exportDisk(name: string): Promise<void> {
-    return this.daemon.exports.add({ id: `replica-${name}`, nodeName: name, name: `replica-${name}`, writable: true });
+  exportDisk(name: string): void {
+    this.daemon.exports.add({ id: `replica-${name}`, nodeName: name, name: `replica-${name}`, writable: true });
   }
 
   disk(name: string): SimulatedDisk {
@@ -130,7 +130,7 @@ test('who exports a disk anew while a take-over waits for another is closed out 
   const written = secondary.begin('a');
   const takenOver = secondary.takeOver();
   await secondary.whenClosed('b');
-  await secondary.exportDisk('b');
+  secondary.exportDisk('b');
   secondary.disk('a').settle();
   await written;
   await takenOver;

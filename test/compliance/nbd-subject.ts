@@ -16,7 +16,7 @@ export const nbdSubject: Subject = {
     const graph = new BlockGraph({ drivers });
     const served = await graph.add({ driver: 'memory', 'node-name': 'served', size: lengthBytes });
     const server = await NbdServer.listen({ path: folder.file('nbd.sock') });
-    const exported = await NbdExport.open({ id: 'disk', name: 'disk', node: served, writable: !readOnly });
+    const exported = NbdExport.open({ id: 'disk', name: 'disk', node: served, writable: !readOnly });
     server.addExport(exported);
     const node = await graph.add({
       driver: 'nbd',

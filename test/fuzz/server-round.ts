@@ -47,7 +47,7 @@ export class ServerFuzzer implements AsyncDisposable {
     const server = await NbdServer.listen({ path }, { receiveMode });
     const random = new SeededRandom(1);
     const model = { ...plainExport(WITNESS), content: random.bytes(4096) };
-    const exported = await NbdExport.open({
+    const exported = NbdExport.open({
       id: WITNESS,
       name: WITNESS,
       node: new FuzzNode(model, random),
@@ -90,7 +90,7 @@ export class ServerFuzzer implements AsyncDisposable {
     const exports: NbdExport[] = [];
     for (const [index, { name, description, writable }] of models.entries()) {
       const node = nodes[index] as FuzzNode;
-      const exported = await NbdExport.open({ id: `e${index}`, name, description, node, writable });
+      const exported = NbdExport.open({ id: `e${index}`, name, description, node, writable });
       this.#server.addExport(exported);
       exports.push(exported);
     }

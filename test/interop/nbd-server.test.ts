@@ -35,7 +35,7 @@ class MemoryExport implements AsyncDisposable {
     const address: NbdAddress = options.tcp ? { host: '127.0.0.1', port: 0 } : { path: folder.file('socket') };
     const server = await NbdServer.listen(address, options.server);
     const writable = options.writable ?? true;
-    const nbdExport = await NbdExport.open({ id: 'e', name: 'disk', description: 'A disk', node, writable });
+    const nbdExport = NbdExport.open({ id: 'e', name: 'disk', description: 'A disk', node, writable });
     server.addExport(nbdExport);
     return new MemoryExport(server.uri('disk'), folder, [server, nbdExport, graph, folder]);
   }

@@ -238,7 +238,7 @@ test('a READ that fails at a known place names it in an ERROR_OFFSET [structured
   const failing = { driver: 'blkdebug', image: { driver: 'memory', size: MIB }, 'inject-error': [INJECTED] };
   const node = await graph.add({ driver: 'raw', 'node-name': 'disk', offset: 8192, file: failing });
   await using server = await NbdServer.listen({ path: folder.file('socket') });
-  await using nbdExport = await NbdExport.open({ id: 'disk', name: 'disk', node, writable: true });
+  await using nbdExport = NbdExport.open({ id: 'disk', name: 'disk', node, writable: true });
   server.addExport(nbdExport);
   using client = await RawNbdClient.attach(folder.file('socket'), 'disk', { structured: true });
   client.send(request({ type: CMD.READ, offset: 4096, length: 65536 }));

@@ -184,15 +184,15 @@ test('LIST names each export by name and description, and takes no data [list.2]
 test('an export name of 4096 bytes is served; NUL, 4097 bytes and bad UTF-8 are refused [string.1] [string.3]', async () => {
   await using disk = await ServedDisk.open();
   const name = 'n'.repeat(4096);
-  await using long = await NbdExport.open({ id: 'long', name, node: new HeldNode(), writable: false });
+  await using long = NbdExport.open({ id: 'long', name, node: new HeldNode(), writable: false });
   disk.server.addExport(long);
   const client = await greeted(disk);
   assert.equal(await final(client, OPT.INFO, infoRequest(name)), REP.ACK);
   assert.equal(await final(client, OPT.INFO, infoRequest(`${name}n`)), REP.ERR_INVALID);
   assert.equal(await final(client, OPT.INFO, infoRequest('di\0sk')), REP.ERR_INVALID);
   assert.equal(await final(client, OPT.INFO, u32(2), Buffer.from([0xc3, 0x28]), u16(0)), REP.ERR_INVALID);
-  await assert.rejects(NbdExport.open({ id: 'bad', name: 'a\0b', node: new HeldNode(), writable: false }));
-  await assert.rejects(NbdExport.open({ id: 'bad', name: `${name}n`, node: new HeldNode(), writable: false }));
+  assert.throws(() => NbdExport.open({ id: 'bad', name: 'a\0b', node: new HeldNode(), writable: false }));
+  assert.throws(() => NbdExport.open({ id: 'bad', name: `${name}n`, node: new HeldNode(), writable: false }));
 });
 
 test('lengths inside INFO and GO must add up [info-go.1]', async () => {
@@ -408,7 +408,7 @@ test('contexts are selected by their names, with ids of their own; wildcards and
 test('over TCP the server sends without delay [phases.1]', async () => {
   const node = new HeldNode();
   await using server = await NbdServer.listen({ host: '127.0.0.1', port: 0 });
-  await using exported = await NbdExport.open({ id: 'e', name: 'disk', node, writable: true });
+  await using exported = NbdExport.open({ id: 'e', name: 'disk', node, writable: true });
   server.addExport(exported);
   assert.ok('port' in server.address);
   using client = await RawNbdClient.attach({ host: '127.0.0.1', port: server.address.port }, 'disk', {

@@ -42,7 +42,7 @@ export class ServedDisk implements AsyncDisposable {
     const folder = await TemporaryFolder.create('memory');
     const path = folder.file('socket');
     const server = await NbdServer.listen({ path }, { ...timed, ...options.server });
-    const nbdExport = await NbdExport.open({
+    const nbdExport = NbdExport.open({
       ...{ id: 'e0', name: EXPORT_NAME, description, node, writable, writethrough, allocationDepth },
       ...timed,
     });

@@ -8,6 +8,8 @@ const PARSER = 'src/monitor/protocol/json-parser.js';
 const UTF8 = 'src/monitor/protocol/modified-utf8.js';
 const MESSAGE = 'src/monitor/protocol/qmp-message.js';
 const LIMITER = 'src/monitor/events/event-limiter.js';
+const EXPORTS = 'src/monitor/block-exports.js';
+const EXPORTS_TEST = 'src/monitor/block-exports.test.js';
 const EXPLAIN = 'src/block/explain-options.js';
 const TYPES = 'src/monitor/schema/type-description.js';
 const READER_TEST = 'src/monitor/protocol/json-reader.test.js';
@@ -90,6 +92,14 @@ export const monitorMutants: readonly Mutant[] = [
     search: 'if (!isJsonObject(args))',
     replace: 'if (execute !== undefined && !isJsonObject(args))',
     tests: [MESSAGE_TEST],
+  },
+  {
+    rule: 'monitor: exports',
+    breaks: 'an export whose name is taken stays attached to its node',
+    file: EXPORTS,
+    search: 'if (server.find(name) !== undefined) {',
+    replace: 'if (false) {',
+    tests: [EXPORTS_TEST],
   },
   {
     rule: 'monitor: rate limit',

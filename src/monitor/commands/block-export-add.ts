@@ -34,9 +34,9 @@ export const blockExportAdd: Command = defineCommand({
     "`Block export id 'ID' is already in use`, `NBD server already has export named 'NAME'`",
     '`Cannot export read-only node as writable`',
   ],
-  run: async (args, daemon) => {
+  run: (args, daemon) => {
     if (args.iothread !== undefined) daemon.objects.checkIothread(args.iothread);
-    await daemon.exports.add({
+    daemon.exports.add({
       id: args.id,
       nodeName: args['node-name'],
       name: args.name ?? args['node-name'],

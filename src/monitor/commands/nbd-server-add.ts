@@ -17,10 +17,10 @@ export const nbdServerAdd: Command = defineCommand({
     writable: z.boolean().optional().describe('whether clients may write'),
     bitmap: z.string().optional().describe('a dirty bitmap that clients may read'),
   }),
-  run: async ({ device, name = device, description, writable, bitmap }, daemon) => {
+  run: ({ device, name = device, description, writable, bitmap }, daemon) => {
     const node = daemon.graph.find(device);
     if (node === undefined) throw new UsageError(`Cannot find device='${device}' nor node-name='${device}'`);
-    await daemon.exports.add({
+    daemon.exports.add({
       id: name,
       nodeName: device,
       name,

@@ -97,8 +97,8 @@ export class NbdExport implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Attaches to the node. Throws UsageError, having changed nothing, where the node has a writer in the way. */
-  static async open(options: NbdExportOptions): Promise<NbdExport> {
+  /** Attaches to the node, at once. Throws UsageError, having changed nothing, where the node has a writer in the way. */
+  static open(options: NbdExportOptions): NbdExport {
     try {
       encodeString(options.name, `name of export '${options.id}'`);
       encodeString(options.description ?? '', `description of export '${options.id}'`);

@@ -130,7 +130,7 @@ test('clients above the maximum are turned away until one leaves', async () => {
 
 test('two exports cannot have one name, until the first is removed', async () => {
   await using disk = await ServedDisk.open();
-  await using other = await NbdExport.open({ id: 'other', name: 'disk', node: new HeldNode(), writable: true });
+  await using other = NbdExport.open({ id: 'other', name: 'disk', node: new HeldNode(), writable: true });
   assert.throws(() => disk.server.addExport(other), UsageError);
   const client = await disk.attach();
   disk.server.removeExport(disk.nbdExport);
