@@ -147,7 +147,7 @@ test('a server that is silent from the start is given up at the open deadline', 
   await assert.rejects(connection(server, { openTimeoutMs: 200 }), { errno: ETIMEDOUT });
 });
 
-test('an expired request ends the connection: it times out, the others are reset', async () => {
+test('an expired request ends the connection: it times out, and then the others are reset', async () => {
   await using server = await ScriptedNbdServer.start(silent);
   await using nbd = await connection(server, { requestTimeoutMs: 200 });
   const journal = new Journal(3);
@@ -156,7 +156,7 @@ test('an expired request ends the connection: it times out, the others are reset
   nbd.submit(request('write', journal));
   nbd.submit(request('read', journal));
   await journal.finished;
-  const ended = ['closed ColobusError', `flush ${ECONNRESET}`, `write ${ETIMEDOUT}`, `read ${ETIMEDOUT}`];
+  const ended = ['closed ColobusError', `write ${ETIMEDOUT}`, `read ${ETIMEDOUT}`, `flush ${ECONNRESET}`];
   assert.deepEqual(journal.entries, ended);
   nbd.submit(request('write', journal));
   assert.equal(journal.entries.at(-1), `write ${ESHUTDOWN}`);

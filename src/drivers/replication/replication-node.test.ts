@@ -221,6 +221,25 @@ test('a local error is reported to the guest, is dirty, and no checkpoint vouche
   await assert.rejects(rig.group.prepare(1, 1000), /local disk 'local0' failed: write/);
 });
 
+test('what is told of a copy is the first thing that went wrong with it', async () => {
+  const rig = await Rig.open();
+  const error = (index: number): string | undefined => rig.status().children[index]?.error;
+  rig.submit('write', CHUNK, CHUNK);
+  rig.disk.local.settle();
+  rig.clock.advance(5300);
+  assert.equal(error(1), `write of ${CHUNK} bytes at ${CHUNK} on 'remote0' failed: ETIMEDOUT`);
+  rig.disk.remote.lose('the link is given up', ECONNRESET);
+  rig.submit('write', 0, CHUNK);
+  rig.disk.local.step(0, EIO);
+  rig.submit('flush', 0, 0);
+  rig.disk.local.step(0, EIO);
+  rig.group.stop(null);
+  assert.deepEqual(
+    [error(0), error(1)],
+    [`write of ${CHUNK} bytes at 0 failed: EIO`, `write of ${CHUNK} bytes at ${CHUNK} on 'remote0' failed: ETIMEDOUT`],
+  );
+});
+
 test('no write is acknowledged that is on neither copy', async () => {
   const rig = await Rig.open();
   const write = rig.submit('write', 0, CHUNK);

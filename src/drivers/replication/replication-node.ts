@@ -241,7 +241,7 @@ export class ReplicationNode extends BlockNode implements MirrorSupervisor {
 
   #localFailed(operation: string, offset: number, length: number, errno: number): void {
     this.#dirty.add(offset, length);
-    this.#localError = `${operation} of ${length} bytes at ${offset} failed: ${errnoName(errno)}`;
+    this.#localError ??= `${operation} of ${length} bytes at ${offset} failed: ${errnoName(errno)}`;
     this.#reportError(this.#local.node, operation, offset, length, errno);
   }
 

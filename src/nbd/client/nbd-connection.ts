@@ -215,7 +215,10 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
     this.#end(this.#state === 'closing' && this.inFlight === 0 ? this.#farewell : error, nowMs);
   }
 
-  /** Ends the connection once; requests whose deadline is not after `nowMs` complete with ETIMEDOUT. */
+  /**
+   * Ends the connection once; requests whose deadline is not after `nowMs` complete with ETIMEDOUT, before the others:
+   * whoever tells of the first failure tells of the cause.
+   */
   #end(error: ColobusError | null, nowMs = Number.NEGATIVE_INFINITY): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
@@ -224,14 +227,12 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
     this.#timer?.cancel();
     this.#wire.destroy();
     this.onClose(error);
+    const lost: Queued[] = this.#queue.splice(0);
     for (const slot of this.#slots.slots) {
-      if (slot.request !== null) this.#slots.release(slot).complete(lossErrno(slot.deadlineMs, nowMs));
+      if (slot.request !== null) lost.push({ request: this.#slots.release(slot), deadlineMs: slot.deadlineMs });
     }
-    for (const { request, deadlineMs } of this.#queue.splice(0)) request.complete(lossErrno(deadlineMs, nowMs));
+    lost.sort((a, b) => a.deadlineMs - b.deadlineMs);
+    for (const { request, deadlineMs } of lost) request.complete(deadlineMs <= nowMs ? ETIMEDOUT : ECONNRESET);
     this.#idle.resolve();
   }
-}
-
-function lossErrno(deadlineMs: number, nowMs: number): number {
-  return deadlineMs <= nowMs ? ETIMEDOUT : ECONNRESET;
 }
