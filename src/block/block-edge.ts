@@ -5,7 +5,7 @@
  * sees it, so that drivers may assume all of that.
  */
 
-import { EINVAL, ENOSPC, ENOTSUP, EPERM, EROFS } from '../base/errno.ts';
+import { EBUSY, EINVAL, ENOSPC, ENOTSUP, EPERM, EROFS } from '../base/errno.ts';
 import { UsageError } from '../base/errors.ts';
 import type { BlockBackend } from './block-backend.ts';
 import type { BlockNode } from './block-node.ts';
@@ -16,11 +16,14 @@ export type EdgePermissions = {
   readonly write: boolean;
   /** This parent bears that others change the child's data. */
   readonly shareWrite: boolean;
+  /** This parent changes the child's size: nobody else may use it, nor come to use it meanwhile. */
+  readonly resize?: boolean;
 };
 
 export const READ_STABLE: EdgePermissions = { write: false, shareWrite: false };
 export const READ_SHARED: EdgePermissions = { write: false, shareWrite: true };
 export const WRITE_EXCLUSIVE: EdgePermissions = { write: true, shareWrite: false };
+export const RESIZE: EdgePermissions = { ...WRITE_EXCLUSIVE, resize: true };
 
 export class BlockEdge {
   /** Who holds the edge, for people: `node 'top'` or `export 'disk'`. */
@@ -72,6 +75,14 @@ export class BlockEdge {
     }
     for (const other of node.parents) {
       if (other === this) continue;
+      if (other.permissions.resize) {
+        throw new UsageError(`Node '${node.name}' is being resized; try again when that is done`, { errno: EBUSY });
+      }
+      if (permissions.resize) {
+        throw new UsageError(
+          `Permission conflict on node '${node.name}': permissions 'resize' are unshared by ${other.holder}; remove that first`,
+        );
+      }
       if (permissions.write && !other.permissions.shareWrite) {
         throw new UsageError(
           `Node '${node.name}' is in use by ${other.holder}, which does not share writing; ` +
@@ -98,6 +109,9 @@ export class BlockEdge {
   /** Throws UsageError where `node` cannot stand in for the child: what is above relies on its size and limits. */
   checkRetarget(node: BlockNode): void {
     const { lengthBytes, limits } = this.#node;
+    if (this.#permissions.resize) {
+      throw new UsageError(`Node '${this.#node.name}' is being resized; try again when that is done`, { errno: EBUSY });
+    }
     if (node.lengthBytes !== lengthBytes) {
       throw new UsageError(
         `Node '${node.name}' has ${node.lengthBytes} bytes and node '${this.#node.name}', which ${this.holder} uses, ` +

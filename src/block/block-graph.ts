@@ -11,7 +11,7 @@ import { EACCES, EPERM, EROFS } from '../base/errno.ts';
 import { UsageError } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import type { BlockBackend } from './block-backend.ts';
-import { BlockEdge, type EdgePermissions } from './block-edge.ts';
+import { BlockEdge, type EdgePermissions, RESIZE } from './block-edge.ts';
 import type { BlockEventSink } from './block-event.ts';
 import type { BlockNode } from './block-node.ts';
 import { whileDrained } from './drain.ts';
@@ -166,14 +166,18 @@ export class BlockGraph implements AsyncDisposable {
     if (entry?.node === node && !entry.isNamed && node.parents.size === 0) await this.#close(node.name, entry);
   }
 
-  /** Makes the image of `node`, which nobody may use, larger. Throws UsageError, having changed nothing. */
+  /** Makes the image of `node`, which nobody may use then or meanwhile, larger. Throws UsageError, having changed nothing. */
   async resize(node: BlockNode, lengthBytes: number): Promise<void> {
     if (node.readOnly) throw new UsageError('Image is read-only');
-    checkResizable(node);
-    if (lengthBytes < node.lengthBytes) {
-      throw new UsageError(`Node '${node.name}' has ${node.lengthBytes} bytes and can only grow`);
+    const edge = new BlockEdge('block_resize', 'root', node, RESIZE);
+    try {
+      if (lengthBytes < node.lengthBytes) {
+        throw new UsageError(`Node '${node.name}' has ${node.lengthBytes} bytes and can only grow`);
+      }
+      await node.resize(lengthBytes);
+    } finally {
+      edge.detach();
     }
-    await node.resize(lengthBytes);
   }
 
   /**
@@ -381,15 +385,6 @@ export class BlockGraph implements AsyncDisposable {
 /** True where a node could not be opened because it, or what is below it, takes no writes. */
 function isWritingRefused(error: unknown): boolean {
   return error instanceof UsageError && (error.errno === EROFS || error.errno === EACCES || error.errno === EPERM);
-}
-
-/** Throws UsageError where somebody other than `except` uses `node` and relies on its size. */
-export function checkResizable(node: BlockNode, except: BlockEdge | null = null): void {
-  const other = [...node.parents].find(edge => edge !== except);
-  if (other === undefined) return;
-  throw new UsageError(
-    `Permission conflict on node '${node.name}': permissions 'resize' are unshared by ${other.holder}; remove that first`,
-  );
 }
 
 function isDefinition(value: unknown): value is NodeDefinition {

@@ -2,7 +2,7 @@
 
 import { UsageError } from '../base/errors.ts';
 import type { BlockEdge } from './block-edge.ts';
-import { checkResizable, filterPermissions } from './block-graph.ts';
+import { filterPermissions } from './block-graph.ts';
 import { BlockNode, type NodeDescription } from './block-node.ts';
 
 export type FilterDescription = Omit<NodeDescription, 'children' | 'lengthBytes'> & {
@@ -29,9 +29,13 @@ export abstract class FilterNode extends BlockNode {
 
   override async resize(lengthBytes: number): Promise<void> {
     if (this.#isPart) throw new UsageError('Cannot resize when offset or size is specified');
-    const { node } = this.image;
-    checkResizable(node, this.image);
-    await node.resize(lengthBytes);
+    const { node, permissions } = this.image;
+    this.image.setPermissions({ ...permissions, resize: true });
+    try {
+      await node.resize(lengthBytes);
+    } finally {
+      this.image.setPermissions(permissions);
+    }
     this.resized(lengthBytes);
   }
 

@@ -127,6 +127,28 @@ test('an image that is used, would shrink, is read-only or a window keeps its si
   await assert.rejects(part.resize(8192), /Cannot resize when offset or size is specified/);
 });
 
+test('nobody comes to use an image, or a node above it, while it grows', async () => {
+  await using folder = await TemporaryFolder.create();
+  writeFileSync(folder.file('image'), Buffer.alloc(SIZE));
+  await using graph = await graphOfTwo();
+  const image = await graph.add({ driver: 'file', 'node-name': 'image', filename: folder.file('image') });
+  const over = await graph.add({ driver: 'raw', 'node-name': 'over', file: 'image' });
+  const growing = graph.resize(over, 2 * SIZE);
+  for (const node of [image, over]) {
+    assert.throws(() => new DiskClient(node, READ_SHARED), /is being resized; try again when that is done/);
+    await assert.rejects(graph.resize(node, 3 * SIZE), /is being resized/);
+  }
+  await assert.rejects(graph.remove('over'), /'?over'? is in use by block_resize/);
+  await assert.rejects(graph.reopen([{ driver: 'raw', 'node-name': 'over', file: 'b' }]), /'image' is being resized/);
+  await assert.rejects(
+    graph.reopen([{ driver: 'raw', 'node-name': 'over', file: 'image', 'read-only': true }]),
+    /cannot support read-write users/,
+  );
+  await growing;
+  using disk = new DiskClient(over);
+  await disk.write(2 * SIZE - 10, Buffer.alloc(10, 3));
+});
+
 test('a file that is reopened read-only keeps writers out and lets others write, and takes writes when it is back', async () => {
   await using folder = await TemporaryFolder.create();
   const filename = folder.file('image');
