@@ -142,7 +142,7 @@ export class ColobusDaemon implements MonitoredDaemon, AsyncDisposable {
     await this.#step('exports', () => this.exports.close(DRAIN_DEADLINE_MS));
     for (const node of this.graph.nodes()) {
       if (node.parents.size > 0) continue;
-      await this.#step(`node '${node.name}'`, () => flushNode(node, DRAIN_DEADLINE_MS, this.clock));
+      await this.#step(`node '${node.name}'`, () => flushNode(node, 'shutdown', DRAIN_DEADLINE_MS, this.clock));
     }
     await this.#step('nodes', () => this.graph[Symbol.asyncDispose]());
     await this.#step('monitors', async () => {

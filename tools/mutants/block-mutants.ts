@@ -237,6 +237,14 @@ export const blockMutants: readonly Mutant[] = [
   },
   {
     rule: '3 flush',
+    breaks: 'a node whose flush was late stays in use for good',
+    file: 'src/block/flush-node.js',
+    search: 'const left = backend.idle().then(() => backend.detach());',
+    replace: 'const left = backend.idle();',
+    tests: ['src/block/flush-node.test.js'],
+  },
+  {
+    rule: '3 flush',
     breaks: 'a flush joins an fsync that has started',
     file: FLUSH_QUEUE,
     search: 'this.#waiting.push(request);',

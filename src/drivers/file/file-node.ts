@@ -157,7 +157,7 @@ export class FileNode extends BlockNode implements TransferOwner {
   override async setReadOnly(readOnly: boolean): Promise<void> {
     if (readOnly) this.checkNoWriters();
     // A read-only node has nothing to flush.
-    if (readOnly) await flushNode(this, SYNC_DEADLINE_MS, this.#clock);
+    if (readOnly) await flushNode(this, 'blockdev-reopen', SYNC_DEADLINE_MS, this.#clock);
     await reopenImage(this.#image, this.#options, readOnly);
     this.readOnlyChanged(readOnly);
   }
