@@ -25,6 +25,7 @@ import {
   isCommonOption,
   policyOf,
 } from './node-options.ts';
+import { type ChangedLink, NodeReopening, withFailures } from './node-reopening.ts';
 
 const NODE_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 
@@ -122,7 +123,13 @@ export class BlockGraph implements AsyncDisposable {
       const { role, permissions } = parent.linkForNewChild(child);
       if (child.parents.size > 0) throw new UsageError(`The node ${child.name} already has a parent`);
       refuseCycle(parent, role, child);
-      parent.addChild(new BlockEdge(`node '${parent.name}'`, role, child, permissions));
+      const edge = new BlockEdge(`node '${parent.name}'`, role, child, permissions);
+      try {
+        parent.addChild(edge);
+      } catch (error) {
+        edge.detach();
+        throw error;
+      }
     });
   }
 
@@ -186,13 +193,19 @@ export class BlockGraph implements AsyncDisposable {
    */
   async reopen(definitions: readonly NodeDefinition[]): Promise<void> {
     for (const [index, definition] of definitions.entries()) this.#check(definition, ['options', index]);
-    const changed: NodeDefinition[] = [];
+    const made: NodeReopening[] = [];
     try {
-      for (const definition of definitions) changed.push(await this.#reopen(definition));
-    } catch (error) {
-      for (const former of changed.reverse()) await this.#reopen(former);
-      throw error;
+      for (const definition of definitions) {
+        const reopening = this.#planReopening(definition);
+        await reopening.make();
+        made.push(reopening);
+      }
+    } catch (cause) {
+      const failures: string[] = [];
+      for (const reopening of made.reverse()) failures.push(...(await reopening.takeBack()));
+      throw withFailures(cause, failures);
     }
+    for (const child of made.flatMap(reopening => reopening.formerChildren)) await this.closeUnused(child);
   }
 
   /** Closes all nodes, parents before children. The roots must be gone. */
@@ -273,56 +286,36 @@ export class BlockGraph implements AsyncDisposable {
     return this.#open({ ...inheritedOptions(parent), ...reference }, false);
   }
 
-  /** Reopens one node; returns the definition that undoes it. */
-  async #reopen(definition: NodeDefinition): Promise<NodeDefinition> {
+  /** What reopens one node. Throws UsageError where it cannot be. */
+  #planReopening(definition: NodeDefinition): NodeReopening {
     const name = definition['node-name'];
     if (name === undefined) throw new UsageError('node-name not specified');
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new UsageError(`Failed to find node with node-name='${name}'`);
     const driver = this.#driver(definition.driver);
     if (driver !== this.#driver(entry.definition.driver)) throw new UsageError("Cannot change the option 'driver'");
-    const former = entry.definition;
+    const { node, definition: former } = entry;
     const wanted = this.#parse(driver, definition);
     const present = this.#parse(driver, former);
     checkCommonOptions(wanted.common);
-    const links = this.#changedLinks(entry.node, former, definition);
-    const own = changedKeys(present.own, wanted.own).filter(key => !entry.node.children.has(key));
-    const readOnly = wanted.common['read-only'] ?? false;
-    const { node } = entry;
-    const undo: (() => unknown)[] = [];
-    await whileDrained(node, this.#clock, async () => {
-      for (const link of links) link.edge.checkRetarget(link.node);
-      try {
-        if (own.length > 0) {
-          await node.reopen(own, wanted.own);
-          undo.push(() => node.reopen(own, present.own));
-        }
-        if (readOnly !== node.readOnly) {
-          await node.setReadOnly(readOnly);
-          undo.push(() => node.setReadOnly(!readOnly));
-        }
-        for (const link of links) {
-          link.edge.retarget(link.node);
-          undo.push(() => link.edge.retarget(link.former));
-        }
-      } catch (error) {
-        for (const step of undo.reverse()) await step();
-        throw error;
-      }
-      if (links.length > 0) node.relinked();
+    const commit = (): (() => void) => {
+      const { policy } = node;
       node.policy = policyOf(node, wanted.common);
-    });
-    entry.definition = definition;
-    for (const { former: child } of links) await this.closeUnused(child);
-    return former;
+      entry.definition = definition;
+      return () => {
+        node.policy = policy;
+        entry.definition = former;
+      };
+    };
+    const links = this.#changedLinks(node, former, definition);
+    const keys = changedKeys(present.own, wanted.own).filter(key => !node.children.has(key));
+    const options = { keys, former: present.own, wanted: wanted.own };
+    const readOnly = wanted.common['read-only'] ?? false;
+    return new NodeReopening({ node, options, readOnly, links, commit }, this.#clock);
   }
 
   /** The children that `definition` names other nodes for. One that is given with options must be given as it was. */
-  #changedLinks(
-    node: BlockNode,
-    former: NodeDefinition,
-    definition: NodeDefinition,
-  ): readonly { readonly edge: BlockEdge; readonly node: BlockNode; readonly former: BlockNode }[] {
+  #changedLinks(node: BlockNode, former: NodeDefinition, definition: NodeDefinition): readonly ChangedLink[] {
     const changed = [];
     for (const [role, edge] of node.children) {
       const reference = definition[role];

@@ -1,18 +1,23 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import * as z from 'zod';
 import { DiskClient } from '../../test/support/disk-client.ts';
 import { TemporaryFolder } from '../../test/support/temporary-folder.ts';
+import { UsageError } from '../base/errors.ts';
 import { drivers } from '../drivers/index.ts';
 import { lockImage } from '../os/image-lock.ts';
 import { READ_SHARED } from './block-edge.ts';
 import { BlockGraph } from './block-graph.ts';
+import { BlockNode, type ChildLink, DEFAULT_LIMITS } from './block-node.ts';
+import type { BlockRequest } from './block-request.ts';
+import type { Driver } from './driver.ts';
 
 const SIZE = 65_536;
 
 /** Disks `a` of ones and `b` of twos in memory, and `top`, a raw node over `a`. */
-async function graphOfTwo(): Promise<BlockGraph> {
-  const graph = new BlockGraph({ drivers });
+async function graphOfTwo(known: readonly Driver[] = drivers): Promise<BlockGraph> {
+  const graph = new BlockGraph({ drivers: known });
   for (const [name, value] of [
     ['a', 1],
     ['b', 2],
@@ -92,6 +97,74 @@ test('of several nodes all are reopened or none', async () => {
   );
   using top = new DiskClient(graph.node('top'), READ_SHARED);
   assert.deepEqual(await top.read(0, 10), Buffer.alloc(10, 1));
+});
+
+test('a child that was defined with its parent stays where a later node cannot be reopened', async () => {
+  await using graph = await graphOfTwo();
+  const file = { driver: 'memory', 'node-name': 'inner', size: SIZE };
+  await graph.add({ driver: 'raw', 'node-name': 'owner', file });
+  await assert.rejects(
+    graph.reopen([
+      { driver: 'raw', 'node-name': 'owner', file: 'b' },
+      { driver: 'memory', 'node-name': 'a', size: 2 * SIZE },
+    ]),
+    /^UsageError: Cannot change the option 'size'$/,
+  );
+  assert.equal(graph.node('owner').children.get('file')?.node, graph.node('inner'));
+  await graph.reopen([{ driver: 'raw', 'node-name': 'owner', file }]);
+  await graph.reopen([{ driver: 'raw', 'node-name': 'owner', file: 'b' }]);
+  assert.equal(graph.find('inner'), undefined);
+});
+
+/** A disk that changes its options once, and takes a child and then fails. */
+class FickleNode extends BlockNode {
+  #hasChanged = false;
+
+  override async reopen(): Promise<void> {
+    if (this.#hasChanged) throw new UsageError('It does not go back');
+    this.#hasChanged = true;
+  }
+
+  override linkForNewChild(): ChildLink {
+    return { role: 'child', permissions: READ_SHARED };
+  }
+
+  override addChild(): void {
+    throw new UsageError('No room for a child');
+  }
+
+  protected override perform(request: BlockRequest): void {
+    request.complete(0);
+  }
+}
+
+const fickleDriver: Driver<{ readonly mood: number }> = {
+  name: 'fickle',
+  summary: 'a disk that changes its options once',
+  options: z.strictObject({ mood: z.int() }),
+  open: async (_options, { nodeName: name }) =>
+    new FickleNode({ name, driver: 'fickle', lengthBytes: SIZE, readOnly: false, limits: DEFAULT_LIMITS }),
+};
+
+test('what keeps a reopen from being undone is told behind its cause, and keeps nothing else from it', async () => {
+  await using graph = await graphOfTwo([...drivers, fickleDriver]);
+  await graph.add({ driver: 'fickle', 'node-name': 'fickle', mood: 1 });
+  await assert.rejects(
+    graph.reopen([
+      { driver: 'raw', 'node-name': 'top', file: 'b' },
+      { driver: 'fickle', 'node-name': 'fickle', mood: 2 },
+      { driver: 'memory', 'node-name': 'a', size: 2 * SIZE },
+    ]),
+    /: Cannot change the option 'size'; what was changed before could not be taken back: It does not go back$/,
+  );
+  assert.equal(graph.node('top').children.get('file')?.node.name, 'a');
+});
+
+test('a node that a parent fails to take as its child is not in use', async () => {
+  await using graph = await graphOfTwo([...drivers, fickleDriver]);
+  const fickle = await graph.add({ driver: 'fickle', 'node-name': 'fickle', mood: 1 });
+  await assert.rejects(graph.addChild(fickle, graph.node('b')), /No room for a child/);
+  await graph.remove('b');
 });
 
 test('nodes take no child and give none away unless their driver says so', async () => {
