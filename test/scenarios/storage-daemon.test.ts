@@ -59,6 +59,12 @@ describe('colobus storage-daemon', () => {
     });
   }
 
+  it('lists no trace events for --trace help, and ends', async () => {
+    const { exitCode, stdout, stderr } = await run('--blockdev', DISK, '--trace', 'help');
+    assert.deepEqual({ exitCode, stdout }, { exitCode: 0, stdout: '' });
+    assert.match(stderr, /^colobus: there are no trace events[^\n]*\n$/);
+  });
+
   it('adds the stack at log level debug', async () => {
     const { stderr } = await run('--log-level', 'debug', '--monitor', 'c');
     assert.match(stderr, /^colobus: chardev "c" not found[^\n]*\nCliError: [^\n]+\n +at /);

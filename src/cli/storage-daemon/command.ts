@@ -11,7 +11,7 @@ import { CliError, errorLine } from '../report-error.ts';
 import { runDaemon } from '../run-daemon.ts';
 import { expandAbbreviations } from './abbreviations.ts';
 import { isDaemonized, reportToParent, startDaemonized } from './daemonize.ts';
-import { helpOf } from './option-help.ts';
+import { helpOf, isHelp } from './option-help.ts';
 import { type Step, type StepName, StepRunner } from './steps.ts';
 
 /** 80 columns less the indentation, and less `Drivers: ` in the first. */
@@ -94,6 +94,10 @@ export function storageDaemonCommand(): Command {
       const help = steps.map(helpOf).find(text => text !== null);
       if (help !== undefined) {
         process.stdout.write(help);
+        return;
+      }
+      if (options.trace !== undefined && isHelp(options.trace)) {
+        process.stderr.write('colobus: there are no trace events; see --log-level\n');
         return;
       }
       if (options.trace !== undefined && !isDaemonized()) {

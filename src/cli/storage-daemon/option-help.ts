@@ -13,7 +13,8 @@ export function helpOf({ name, text }: Step): string | null {
 
 const CHARDEV_HELP = `Available chardev backend types:\n${CHARDEV_BACKENDS.map(backend => `  ${backend}\n`).join('')}`;
 
-function isHelp(word: string): boolean {
+/** True where `word` asks for help, as QEMU has it. */
+export function isHelp(word: string): boolean {
   return word === 'help' || word === '?';
 }
 
