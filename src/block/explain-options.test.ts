@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as z from 'zod';
-import { explainOptions } from './explain-options.ts';
+import { explainOptions, refuseProto } from './explain-options.ts';
 import { alternate, uint32 } from './qapi-types.ts';
 
 const reference = alternate('BlockdevRef', [z.string(), z.strictObject({ driver: z.string() })]);
@@ -9,6 +9,10 @@ const reference = alternate('BlockdevRef', [z.string(), z.strictObject({ driver:
 const SCHEMA = z.strictObject({
   name: z.string(),
   size: z.int().optional(),
+  amount: z.int().min(0).max(100).optional(),
+  port: z.int().min(1).optional(),
+  pattern: z.string().max(3).optional(),
+  pair: z.array(z.int()).min(2).optional(),
   count: uint32().optional(),
   mode: z.enum(['safe', 'hard']).optional(),
   modes: z.array(z.enum(['safe', 'hard'])).optional(),
@@ -34,6 +38,12 @@ const CASES: readonly (readonly [options: unknown, explanation: string])[] = [
   [{ name: 'n', size: '1' }, "Invalid parameter type for 'size', expected: integer"],
   [{ name: 'n', size: 1.5 }, "Invalid parameter type for 'size', expected: integer"],
   [{ name: 'n', size: 2 ** 60 }, "Invalid parameter type for 'size', expected: integer"],
+  [{ name: 'n', amount: 2 ** 60 }, "Invalid parameter type for 'amount', expected: integer"],
+  [{ name: 'n', amount: -5 }, "Parameter 'amount' expects a non-negative value"],
+  [{ name: 'n', amount: 101 }, "Parameter 'amount' expects at most 100"],
+  [{ name: 'n', port: 0 }, "Parameter 'port' expects at least 1"],
+  [{ name: 'n', pattern: 'abcd' }, "Parameter 'pattern' expects at most 3 characters"],
+  [{ name: 'n', pair: [1] }, "Parameter 'pair' expects at least 2 elements"],
   [{ name: 'n', count: '1' }, "Parameter 'count' expects uint64"],
   [{ name: 'n', count: 1.5 }, "Parameter 'count' expects uint64"],
   [{ name: 'n', count: -1 }, "Parameter 'count' expects uint32_t"],
@@ -64,4 +74,19 @@ describe('explainOptions', () => {
       assert.equal(explainOptions(error ?? assert.fail('It was accepted')), explanation);
     });
   }
+});
+
+describe('refuseProto', () => {
+  for (const [json, name] of [
+    ['{"__proto__":1}', '__proto__'],
+    ['{"a":[1,{"b":{"__proto__":{}}}]}', 'a[1].b.__proto__'],
+  ] as const) {
+    it(`refuses ${json}, of which a schema sees nothing`, () => {
+      assert.throws(() => refuseProto(JSON.parse(json)), { message: `Parameter '${name}' is unexpected` });
+    });
+  }
+
+  it('takes what has no such member', () => {
+    refuseProto({ a: [null, { b: '__proto__' }], c: 5n });
+  });
 });

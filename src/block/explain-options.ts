@@ -1,9 +1,12 @@
 /** Why options or arguments were refused, in the words of QEMU's monitor. */
 
 import type * as z from 'zod';
+import { UsageError } from '../base/errors.ts';
 
 /** How a schema's own message begins that goes behind the parameter's name, as `expects uint32_t`. */
 const EXPECTS = 'expects ';
+/** How the library words a value out of its range. */
+const ZODS_OWN = /^Too (?:small|big): /;
 /** How the message of an alternate's schema begins, which names it. */
 const EXPECTED = 'expected: ';
 
@@ -35,10 +38,18 @@ export function explainOptions(error: z.ZodError, prefix: readonly PropertyKey[]
       // Beyond what a double holds exactly.
       if (issue.origin === 'int' && !issue.message.startsWith(EXPECTS))
         return `Invalid parameter type for '${name}', expected: integer`;
+      if (ZODS_OWN.test(issue.message)) return `Parameter '${name}' ${explainRange(issue)}`;
       return explainOther(issue, name);
     default:
       return explainOther(issue, name);
   }
+}
+
+/** What a value out of its range should have been; a schema may have words of its own for that. */
+function explainRange(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
+  const unit = { string: ' characters', array: ' elements' }[issue.origin as string] ?? '';
+  if (issue.code === 'too_big') return `expects at most ${issue.maximum}${unit}`;
+  return issue.minimum === 0 ? 'expects a non-negative value' : `expects at least ${issue.minimum}${unit}`;
 }
 
 function explainOther({ message }: z.core.$ZodIssue, name: string): string {
@@ -83,6 +94,19 @@ function fullName(path: readonly PropertyKey[]): string {
   return path
     .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`))
     .join('');
+}
+
+/**
+ * Throws UsageError where an object in `value`, as it was read, has a member called `__proto__`, which a schema does
+ * not look at; no option is called that.
+ */
+export function refuseProto(value: unknown, path: readonly PropertyKey[] = []): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Object.hasOwn(value, '__proto__')) {
+    throw new UsageError(`Parameter '${fullName([...path, '__proto__'])}' is unexpected`);
+  }
+  const isArray = Array.isArray(value);
+  for (const [key, member] of Object.entries(value)) refuseProto(member, [...path, isArray ? Number(key) : key]);
 }
 
 /** How QEMU names the place of a choice: by the last member, and it has no name for an element of an array. */

@@ -5,6 +5,6 @@ import { parseSize } from '../base/size.ts';
 import { alternate } from '../block/qapi-types.ts';
 
 export const sizeOption: z.ZodType<number> = alternate('integer', [
-  z.int().min(0),
+  z.int().min(0, { error: 'expects a non-negative number below 2^64' }),
   z.string().transform(text => parseSize(text, 'The size')),
 ]);

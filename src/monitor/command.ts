@@ -2,7 +2,7 @@
 
 import type * as z from 'zod';
 import { UsageError } from '../base/errors.ts';
-import { explainOptions } from '../block/explain-options.ts';
+import { explainOptions, refuseProto } from '../block/explain-options.ts';
 import type { MonitoredDaemon } from './monitored-daemon.ts';
 import type { JsonValue } from './protocol/json-value.ts';
 
@@ -44,6 +44,7 @@ export function defineCommand<Arguments>(definition: CommandDefinition<Arguments
     errors: definition.errors ?? [],
     allowOutOfBand: definition.allowOutOfBand ?? false,
     async execute(args, daemon) {
+      refuseProto(args);
       const checked = definition.arguments.safeParse(args, { reportInput: true });
       if (!checked.success) throw new UsageError(explainOptions(checked.error));
       return (await definition.run(checked.data, daemon)) ?? {};

@@ -80,7 +80,7 @@ const OTHER_WORDS: readonly { readonly own: RegExp; readonly theirs: RegExp; rea
     reason: 'a size may be text such as 64M',
   },
   {
-    own: /^Parameter 'size': Too small/,
+    own: /^Parameter 'size' expects a non-negative number/,
     theirs: /^Invalid node-name/,
     reason: 'QEMU finds a negative size later, and ends by an assertion where the name is right',
   },

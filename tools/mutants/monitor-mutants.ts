@@ -142,6 +142,14 @@ export const monitorMutants: readonly Mutant[] = [
     tests: [EXPLAIN_TEST],
   },
   {
+    rule: 'monitor: explanations',
+    breaks: 'a member that schemas do not see is ignored',
+    file: EXPLAIN,
+    search: "if (Object.hasOwn(value, '__proto__')) {",
+    replace: 'if (false) {',
+    tests: [EXPLAIN_TEST],
+  },
+  {
     rule: 'monitor: schema',
     breaks: 'members with a default are told as required',
     file: TYPES,

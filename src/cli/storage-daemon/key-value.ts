@@ -7,6 +7,7 @@
  */
 
 import { messageOf, UsageError } from '../../base/errors.ts';
+import { refuseProto } from '../../block/explain-options.ts';
 
 export type KeyValueTree = string | readonly KeyValueTree[] | { readonly [key: string]: KeyValueTree };
 
@@ -24,8 +25,14 @@ export function isJsonText(text: string): boolean {
 /** The object in `text`, JSON or key=value; throws UsageError saying what is wrong with it. */
 export function parseOptionText(text: string, impliedKey: string | null): { readonly [key: string]: unknown } {
   if (!isJsonText(text)) return parseKeyValue(text, impliedKey);
+  const value = parseJson(text);
+  refuseProto(value);
+  return value;
+}
+
+function parseJson(text: string): { readonly [key: string]: unknown } {
   try {
-    return JSON.parse(text) as { readonly [key: string]: unknown };
+    return JSON.parse(text);
   } catch (cause) {
     throw new UsageError(`It is no JSON: ${messageOf(cause)}`, { cause });
   }

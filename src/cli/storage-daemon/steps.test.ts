@@ -68,6 +68,16 @@ const REFUSED: readonly (readonly [options: readonly string[], says: RegExp])[] 
   [['blockdev driver=null,node-name=x,size=many'], /size/],
   [['blockdev null,foo'], /Expected '=' after parameter 'foo'/],
   [['blockdev {"driver":"null"'], /It is no JSON/],
+  [
+    ['blockdev {"driver":"null","node-name":"n","size":-5}'],
+    /^Parameter 'size' expects a non-negative number below 2\^64/,
+  ],
+  [
+    ['blockdev {"driver":"null","node-name":"n","size":512,"latency-ns":-5}'],
+    /^Parameter 'latency-ns' expects a non-n/,
+  ],
+  [['blockdev {"driver":"null","node-name":"n","size":512,"__proto__":{}}'], /^Parameter '__proto__' is unexpected/],
+  [[CHARDEV, 'monitor {"chardev":"c","__proto__":{}}'], /^Parameter '__proto__' is unexpected/],
   [['blockdev {"driver":"null","node-name":"n","read-only":"on"}'], /Invalid parameter type for 'read-only'/],
   [[DISK, DISK], /Duplicate nodes with node-name='disk'/],
   [['export nbd,id=e,node-name=disk'], /Cannot find device='' nor node-name='disk'/],
