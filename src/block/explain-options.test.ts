@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as z from 'zod';
 import { explainOptions, refuseProto } from './explain-options.ts';
-import { alternate, uint32 } from './qapi-types.ts';
+import { alternate, nonNegative, uint32 } from './qapi-types.ts';
 
 const reference = alternate('BlockdevRef', [z.string(), z.strictObject({ driver: z.string() })]);
 
@@ -14,6 +14,7 @@ const SCHEMA = z.strictObject({
   pattern: z.string().max(3).optional(),
   pair: z.array(z.int()).min(2).optional(),
   count: uint32().optional(),
+  delay: nonNegative().optional(),
   mode: z.enum(['safe', 'hard']).optional(),
   modes: z.array(z.enum(['safe', 'hard'])).optional(),
   names: z.array(z.string()).optional(),
@@ -36,6 +37,9 @@ const CASES: readonly (readonly [options: unknown, explanation: string])[] = [
   [{ name: null }, "Invalid parameter type for 'name', expected: string"],
   [{ name: 'n', x: 1 }, "Parameter 'x' is unexpected"],
   [{ name: 'n', size: '1' }, "Invalid parameter type for 'size', expected: integer"],
+  [{ name: 'n', size: Symbol('1e6') }, "Invalid parameter type for 'size', expected: integer"],
+  [{ name: 'n', count: Symbol('1e2') }, "Parameter 'count' expects uint64"],
+  [{ name: 'n', delay: -1.5 }, "Parameter 'delay' expects a non-negative value"],
   [{ name: 'n', size: 1.5 }, "Invalid parameter type for 'size', expected: integer"],
   [{ name: 'n', size: 2 ** 60 }, "Invalid parameter type for 'size', expected: integer"],
   [{ name: 'n', amount: 2 ** 60 }, "Invalid parameter type for 'amount', expected: integer"],
@@ -74,6 +78,18 @@ describe('explainOptions', () => {
       assert.equal(explainOptions(error ?? assert.fail('It was accepted')), explanation);
     });
   }
+});
+
+describe('nonNegative', () => {
+  it('takes a number however it is written', () => {
+    for (const [given, number] of [
+      [20, 20],
+      [0.5, 0.5],
+      [Symbol('20.0'), 20],
+    ] as const) {
+      assert.equal(nonNegative().parse(given), number);
+    }
+  });
 });
 
 describe('refuseProto', () => {

@@ -13,6 +13,12 @@ export function uint32(): z.ZodNumber {
     .max(MAX_UINT32, range);
 }
 
+/** A number that is 0 or more and need not be whole. The monitor gives `20.0`, which is no integer, as a symbol. */
+export function nonNegative(): z.ZodType<number> {
+  const numberOf = (value: unknown): unknown => (typeof value === 'symbol' ? Number(value.description) : value);
+  return describedAs(z.number().min(0), z.preprocess(numberOf, z.number().min(0)));
+}
+
 /** One of several types, told apart by its JSON type; `name` is QEMU's for it. */
 export function alternate<const Options extends readonly [z.ZodType, ...z.ZodType[]]>(
   name: string,

@@ -63,10 +63,13 @@ export class MonitorSession {
       this.#negotiated = true;
       this.#oobEnabled = oobEnabled;
     });
-    const reader = new JsonReader({
-      onValue: message => this.#accept({ message }),
-      onError: description => this.#accept({ syntaxError: description }),
-    });
+    const reader = new JsonReader(
+      {
+        onValue: message => this.#accept({ message }),
+        onError: description => this.#accept({ syntaxError: description }),
+      },
+      { tellsIntegers: true },
+    );
     socket.on('data', (chunk: Buffer) => {
       reader.feed(chunk);
       if (this.#waiting.length >= MAX_WAITING_REQUESTS) socket.pause();

@@ -38,6 +38,11 @@ describe('odd input', () => {
     assertSame(answers, inputs, seed);
   });
 
+  it('that looks like something else in JavaScript is told from that as qemu-storage-daemon does', async () => {
+    const inputs = DISGUISED.map(text => Buffer.from(text));
+    assertSame(await Promise.all(subjects.map(subject => answersTo(subject, inputs))), inputs, 0);
+  });
+
   it('in the arguments of commands is explained in the words of qemu-storage-daemon', async t => {
     const seed = Date.now() % 2 ** 32;
     t.diagnostic(`seed ${seed}`);
@@ -55,6 +60,19 @@ describe('odd input', () => {
     }
   });
 });
+
+/** Arguments that a program in JavaScript easily takes for others. */
+const DISGUISED = [
+  '{"execute":"blockdev-add","arguments":{"driver":"null-co","node-name":"x","size":1e6}}',
+  '{"execute":"blockdev-add","arguments":{"driver":"null-co","node-name":"x","size":2147483648.0}}',
+  '{"execute":"block_resize","arguments":{"node-name":"x","size":1048576.0}}',
+  '{"execute":"nbd-server-start","arguments":{"addr":{"type":"unix","data":{"path":"x"}},"max-connections":1e2}}',
+  '{"execute":"nbd-server-start","arguments":{"addr":{"type":"unix","data":1.0}}}',
+  '{"execute":"query-jobs","arguments":1.0}',
+  '{"execute":"query-jobs","id":[1e2,2.0,{"__proto__":5}]}',
+  '{"execute":"query-jobs","arguments":{"__proto__":{}}}',
+  '{"execute":"query-jobs","__proto__":{}}',
+] as const;
 
 /** Where the two may refuse in other words, and why. */
 const OTHER_WORDS: readonly { readonly own: RegExp; readonly theirs: RegExp; readonly reason: string }[] = [

@@ -18,6 +18,7 @@ const LIMITER_TEST = 'src/monitor/events/event-limiter.test.js';
 const EXPLAIN_TEST = 'src/block/explain-options.test.js';
 const MONITOR_TEST = 'test/scenarios/monitor.test.js';
 const HOSTILE_TEST = 'test/scenarios/hostile-clients.test.js';
+const ODD_TEST = 'test/scenarios/odd-input.test.js';
 const SCHEMA_TEST = 'test/scenarios/qmp-schema.test.js';
 
 export const monitorMutants: readonly Mutant[] = [
@@ -140,6 +141,14 @@ export const monitorMutants: readonly Mutant[] = [
     search: "if (typeof input !== 'string') {",
     replace: 'if (false) {',
     tests: [EXPLAIN_TEST],
+  },
+  {
+    rule: 'monitor: numbers',
+    breaks: 'a whole number that is written as none passes for an integer',
+    file: SESSION,
+    search: '{ tellsIntegers: true }',
+    replace: '{ tellsIntegers: false }',
+    tests: [ODD_TEST],
   },
   {
     rule: 'monitor: explanations',

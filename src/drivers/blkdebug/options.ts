@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { EIO } from '../../base/errno.ts';
 import type { NodeReference } from '../../block/driver.ts';
+import { nonNegative } from '../../block/qapi-types.ts';
 import { nodeReference } from '../node-reference.ts';
 
 /** QEMU's events that a node without an image format has; `none` is any request. */
@@ -43,13 +44,13 @@ const injectError = z.strictObject({
   sector: z.int().min(0).optional().describe('only requests that contain this sector of 512 bytes'),
   once: z.boolean().default(false).describe('the rule ends with the first request it hits'),
   immediately: z.boolean().default(false).describe('fails before anything else happens, without a delay'),
-  'delay-ms': z.number().min(0).optional().describe('milliseconds before the request goes on'),
+  'delay-ms': nonNegative().optional().describe('milliseconds before the request goes on'),
   torn: z.int().min(0).optional().describe('bytes of a failing write that reach the image all the same'),
 });
 
 export const blkdebugOptions: z.ZodType<BlkdebugOptions> = z.strictObject({
   image: nodeReference.describe('The node that requests are passed on to'),
   'inject-error': z.array(injectError).default([]).describe('Rules; the first that hits a request counts'),
-  'delay-ms': z.number().min(0).default(0).describe('Delay of requests no rule gives another one'),
+  'delay-ms': nonNegative().default(0).describe('Delay of requests no rule gives another one'),
   torn: z.int().min(0).default(0).describe('Bytes of a failing write that reach the image'),
 });

@@ -13,17 +13,22 @@ export class JsonSyntaxError {
   }
 }
 
-/** The value that `tokens` spell; throws JsonSyntaxError. Nesting is the caller's to bound. */
-export function parseTokens(tokens: readonly JsonToken[]): JsonValue {
-  return new Parser(tokens).value();
+/**
+ * The value that `tokens` spell; throws JsonSyntaxError. Nesting is the caller's to bound. Where `tellsIntegers`, a whole
+ * number with a point or an exponent becomes a symbol, so that it can be told from an integer.
+ */
+export function parseTokens(tokens: readonly JsonToken[], tellsIntegers: boolean): JsonValue {
+  return new Parser(tokens, tellsIntegers).value();
 }
 
 class Parser {
   readonly #tokens: readonly JsonToken[];
+  readonly #tellsIntegers: boolean;
   #at = 0;
 
-  constructor(tokens: readonly JsonToken[]) {
+  constructor(tokens: readonly JsonToken[], tellsIntegers: boolean) {
     this.#tokens = tokens;
+    this.#tellsIntegers = tellsIntegers;
   }
 
   value(): JsonValue {
@@ -36,7 +41,7 @@ class Parser {
       case 'string':
         return unquote(token.text);
       case 'number':
-        return toNumber(token.text);
+        return toNumber(token.text, this.#tellsIntegers);
       case 'keyword':
         if (token.text === 'null') return null;
         if (token.text === 'true' || token.text === 'false') return token.text === 'true';
@@ -149,10 +154,10 @@ function hexUnit(quoted: string, at: number): number {
 const MAX_UINT64 = 2n ** 64n - 1n;
 const MIN_INT64 = -(2n ** 63n);
 
-/** A double, unless it is a 64-bit integer that a double would round. */
-function toNumber(text: string): JsonValue {
+/** A double, unless it is a 64-bit integer that a double would round, or a whole number that is not to pass for one. */
+function toNumber(text: string, tellsIntegers: boolean): JsonValue {
   const value = Number(text);
-  if (!/^-?\d+$/.test(text)) return value;
+  if (!/^-?\d+$/.test(text)) return tellsIntegers && Number.isInteger(value) ? Symbol(text) : value;
   if (Number.isSafeInteger(value)) return value === 0 ? 0 : value;
   const exact = BigInt(text);
   const is64Bit = exact >= MIN_INT64 && exact <= MAX_UINT64;

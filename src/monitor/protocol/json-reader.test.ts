@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { MAX_TOKEN_BYTES } from './json-lexer.ts';
 import { JsonReader, MAX_DEPTH, MAX_TOKENS } from './json-reader.ts';
-import { encodeJson, type JsonValue } from './json-value.ts';
+import { encodeExactly, encodeJson, type JsonValue } from './json-value.ts';
 
 type Outcome = { readonly value: JsonValue } | { readonly error: string };
 
@@ -151,6 +151,17 @@ describe('JsonReader', () => {
     for (let sent = 0; sent < 4 * MAX_TOKEN_BYTES; sent += chunk.length) reader.feed(chunk);
     reader.feed(Buffer.from('\n[1]'));
     assert.deepEqual(outcomes, [{ error: 'JSON token size limit exceeded' }, { value: [1] }]);
+  });
+
+  it('tells whole numbers that are written as none from integers where it is asked to, and writes them back', () => {
+    const values: JsonValue[] = [];
+    const onError = (): void => assert.fail();
+    const reader = new JsonReader({ onValue: value => values.push(value), onError }, { tellsIntegers: true });
+    reader.feed(Buffer.from('[1,1.5,-5][1e6,2147483648.0,-0.0]'));
+    const [plain, told] = values as [JsonValue, readonly JsonValue[]];
+    assert.deepEqual(plain, [1, 1.5, -5]);
+    assert.ok(told.every(value => typeof value === 'symbol'));
+    assert.equal(encodeExactly(told), '[1000000,2147483648,-0]');
   });
 
   it('reads what encodeJson writes, which then is written the same', () => {

@@ -23,16 +23,23 @@ export type JsonReaderSink = {
   onError(description: string): void;
 };
 
+export type JsonReaderOptions = {
+  /** A whole number that is written as none, such as `1e6`, is read as a symbol: it is no integer to QEMU. */
+  readonly tellsIntegers?: boolean;
+};
+
 export class JsonReader {
   readonly #lexer = new JsonLexer();
   readonly #sink: JsonReaderSink;
+  readonly #tellsIntegers: boolean;
   #tokens: JsonToken[] = [];
   #bytes = 0;
   #braces = 0;
   #brackets = 0;
 
-  constructor(sink: JsonReaderSink) {
+  constructor(sink: JsonReaderSink, { tellsIntegers = false }: JsonReaderOptions = {}) {
     this.#sink = sink;
+    this.#tellsIntegers = tellsIntegers;
   }
 
   feed(chunk: Buffer): void {
@@ -86,7 +93,7 @@ export class JsonReader {
     this.#reset();
     let value: JsonValue;
     try {
-      value = parseTokens(tokens);
+      value = parseTokens(tokens, this.#tellsIntegers);
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       this.#sink.onError(error.message);

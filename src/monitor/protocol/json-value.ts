@@ -1,11 +1,15 @@
 /** JSON values as the monitor reads and writes them. */
 
-/** An integer that a double cannot hold exactly is a bigint. */
+/**
+ * An integer that a double cannot hold exactly is a bigint. A whole number that is written as none, such as `1e6` or
+ * `1.0`, may be a symbol described by its text (see JsonReader): no schema takes that for an integer.
+ */
 export type JsonValue =
   | null
   | boolean
   | number
   | bigint
+  | symbol
   | string
   | readonly JsonValue[]
   | { readonly [member: string]: JsonValue };
@@ -25,9 +29,15 @@ export function encodeJson(value: unknown): string {
   }
 }
 
-/** The same for what a client sent: also bigints, and the sign of -0. */
+/** The number that a symbol among JSON values stands for. */
+export function numberOf(written: symbol): number {
+  return Number(written.description);
+}
+
+/** The same for what a client sent: also bigints, symbols, and the sign of -0. */
 export function encodeExactly(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'symbol') return encodeExactly(numberOf(value));
   if (typeof value === 'string') return encodeString(value);
   if (Object.is(value, -0)) return '-0';
   if (Array.isArray(value)) return `[${value.map(encodeExactly).join(',')}]`;
