@@ -16,15 +16,8 @@ import type { BlockEventSink } from './block-event.ts';
 import type { BlockNode } from './block-node.ts';
 import { whileDrained } from './drain.ts';
 import type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
-import { explainOptions } from './explain-options.ts';
-import {
-  type CommonOptions,
-  checkCommonOptions,
-  commonOptions,
-  inheritedOptions,
-  isCommonOption,
-  policyOf,
-} from './node-options.ts';
+import { DriverList } from './driver-list.ts';
+import { type CommonOptions, checkCommonOptions, inheritedOptions, policyOf } from './node-options.ts';
 import { type ChangedLink, NodeReopening, withFailures } from './node-reopening.ts';
 
 const NODE_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
@@ -48,7 +41,7 @@ type Entry = {
 };
 
 export class BlockGraph implements AsyncDisposable {
-  readonly #drivers = new Map<string, Driver>();
+  readonly #drivers: DriverList;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #emit: BlockEventSink;
@@ -59,9 +52,7 @@ export class BlockGraph implements AsyncDisposable {
   #lastImplicit = 0;
 
   constructor(options: BlockGraphOptions) {
-    for (const driver of options.drivers) {
-      for (const name of [driver.name, ...(driver.aliases ?? [])]) this.#drivers.set(name, driver);
-    }
+    this.#drivers = new DriverList(options.drivers);
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
     this.#emit = options.emit ?? (() => {});
@@ -103,7 +94,7 @@ export class BlockGraph implements AsyncDisposable {
 
   /** Opens a node with a name of its own. Throws, having changed nothing, where the definition cannot be. */
   async add(definition: NodeDefinition): Promise<BlockNode> {
-    this.#check(definition, []);
+    this.#drivers.check(definition, []);
     if (definition['node-name'] === undefined) throw new UsageError("'node-name' must be specified for the root node");
     return this.#open(definition, true);
   }
@@ -192,7 +183,7 @@ export class BlockGraph implements AsyncDisposable {
    * are changed, or none and it throws UsageError.
    */
   async reopen(definitions: readonly NodeDefinition[]): Promise<void> {
-    for (const [index, definition] of definitions.entries()) this.#check(definition, ['options', index]);
+    for (const [index, definition] of definitions.entries()) this.#drivers.check(definition, ['options', index]);
     const made: NodeReopening[] = [];
     try {
       for (const definition of definitions) {
@@ -227,7 +218,7 @@ export class BlockGraph implements AsyncDisposable {
 
   /** Opens a node; read-only where it cannot be written to and need not. */
   async #open(definition: NodeDefinition, isNamed: boolean): Promise<BlockNode> {
-    const driver = this.#driver(definition.driver);
+    const driver = this.#drivers.get(definition.driver);
     const { 'read-only': readOnly, 'auto-read-only': auto = driver.isReadOnlyWithChild ?? false } = definition;
     try {
       return await this.#openAs(driver, definition, isNamed);
@@ -243,7 +234,7 @@ export class BlockGraph implements AsyncDisposable {
     const edges: BlockEdge[] = [];
     const objects = new Set<string>();
     try {
-      const { common, own } = this.#parse(driver, definition);
+      const { common, own } = this.#drivers.parse(driver, definition);
       checkCommonOptions(common);
       const context: OpenContext = {
         nodeName,
@@ -292,11 +283,12 @@ export class BlockGraph implements AsyncDisposable {
     if (name === undefined) throw new UsageError('node-name not specified');
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new UsageError(`Failed to find node with node-name='${name}'`);
-    const driver = this.#driver(definition.driver);
-    if (driver !== this.#driver(entry.definition.driver)) throw new UsageError("Cannot change the option 'driver'");
+    const driver = this.#drivers.get(definition.driver);
+    if (driver !== this.#drivers.get(entry.definition.driver))
+      throw new UsageError("Cannot change the option 'driver'");
     const { node, definition: former } = entry;
-    const wanted = this.#parse(driver, definition);
-    const present = this.#parse(driver, former);
+    const wanted = this.#drivers.parse(driver, definition);
+    const present = this.#drivers.parse(driver, former);
     checkCommonOptions(wanted.common);
     const commit = (): (() => void) => {
       const { policy } = node;
@@ -331,57 +323,17 @@ export class BlockGraph implements AsyncDisposable {
     return changed;
   }
 
-  #driver(name: string): Driver {
-    const driver = this.#drivers.get(name);
-    if (driver !== undefined) return driver;
-    throw new UsageError(
-      `Parameter 'driver' does not accept value '${name}'; known are ${[...this.#drivers.keys()].join(', ')}`,
-    );
-  }
-
   #claimName(wanted: string | undefined): string {
     const name = wanted ?? `#block${(++this.#lastImplicit).toString().padStart(3, '0')}`;
     if (wanted !== undefined) this.checkName(wanted);
     this.#opening.add(name);
     return name;
   }
-
-  /** Throws UsageError where the options of `definition`, or of one in it, are wrong: before anything is opened. */
-  #check(definition: NodeDefinition, path: readonly PropertyKey[]): void {
-    this.#parse(this.#driver(definition.driver), definition, path);
-    const visit = (value: unknown, at: readonly PropertyKey[]): void => {
-      if (Array.isArray(value)) {
-        for (const [index, element] of value.entries()) visit(element, [...at, index]);
-      } else if (isDefinition(value)) {
-        this.#check(value, at);
-      }
-    };
-    for (const [name, value] of Object.entries(definition)) visit(value, [...path, name]);
-  }
-
-  #parse<Options>(
-    driver: Driver<Options>,
-    definition: NodeDefinition,
-    path: readonly PropertyKey[] = [],
-  ): { common: CommonOptions; own: Options } {
-    const isOwn = (key: string): boolean => !isCommonOption(key) || driver.sharedOptions?.includes(key) === true;
-    const split = (belongs: (key: string) => boolean): object =>
-      Object.fromEntries(Object.entries(definition).filter(([key]) => belongs(key)));
-    const common = commonOptions.safeParse(split(isCommonOption), { reportInput: true });
-    if (!common.success) throw new UsageError(explainOptions(common.error, path));
-    const own = driver.options.safeParse(split(isOwn), { reportInput: true });
-    if (!own.success) throw new UsageError(explainOptions(own.error, path));
-    return { common: common.data, own: own.data };
-  }
 }
 
 /** True where a node could not be opened because it, or what is below it, takes no writes. */
 function isWritingRefused(error: unknown): boolean {
   return error instanceof UsageError && (error.errno === EROFS || error.errno === EACCES || error.errno === EPERM);
-}
-
-function isDefinition(value: unknown): value is NodeDefinition {
-  return typeof value === 'object' && value !== null && 'driver' in value && typeof value.driver === 'string';
 }
 
 /** The nodes that requests to `node` can reach, itself included. */
