@@ -88,6 +88,19 @@ test('what the kernel does not take is sent by the stream, in order with what co
   await sent[1].promise;
 });
 
+test('nothing overtakes what the stream still has to send', async () => {
+  await using pair = await SocketPair.open();
+  pair.near.cork();
+  pair.near.write('earlier');
+  const later = Buffer.from(', later');
+  const sent = deferred<void>();
+  const pieces = [{ bytes: later, from: 0, to: later.length }];
+  assert.equal(new DirectSocket(pair.near).send(pieces, sent.resolve), false);
+  pair.near.uncork();
+  await sent.promise;
+  assert.equal((await readBytes(pair.far, 14)).toString(), 'earlier, later');
+});
+
 test('where nothing has come, the peer has gone or the socket is closed there is nothing to receive', async () => {
   await using pair = await SocketPair.open();
   const direct = new DirectSocket(pair.near);

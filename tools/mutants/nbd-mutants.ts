@@ -10,6 +10,8 @@ const RECONNECT = 'src/nbd/client/reconnecting-target.js';
 const STATUS = 'src/nbd/client/status-reader.js';
 const CALL = 'src/nbd/client/call.js';
 const EXPORT = 'src/nbd/server/nbd-export.js';
+const DIRECT = 'src/os/direct-socket.js';
+const DIRECT_TEST = 'src/os/direct-socket.test.js';
 const CLIENT_TEST = 'src/nbd/client/nbd-client.test.js';
 const RECONNECT_TEST = 'src/nbd/client/reconnecting-target.test.js';
 const ANSWERS_TEST = 'test/spec/client-malformed.test.js';
@@ -151,5 +153,29 @@ export const nbdMutants: readonly Mutant[] = [
     search: 'Math.min(NBD_MAX_PAYLOAD_BYTES, this.node.limits.maxTransferBytes)',
     replace: 'NBD_MAX_PAYLOAD_BYTES',
     tests: ['src/nbd/server/nbd-export.test.js'],
+  },
+  {
+    rule: 'nbd bytes past the stream',
+    breaks: 'bytes of an encrypted connection go out in plain text',
+    file: DIRECT,
+    search: '!(stream instanceof TLSSocket)',
+    replace: 'true',
+    tests: ['src/nbd/server/tls.test.js'],
+  },
+  {
+    rule: 'nbd bytes past the stream',
+    breaks: 'bytes overtake those that the stream still has to send',
+    file: DIRECT,
+    search: 'writable && writableLength === 0',
+    replace: 'writable',
+    tests: [DIRECT_TEST],
+  },
+  {
+    rule: 'nbd bytes past the stream',
+    breaks: 'what the kernel has taken of a piece is sent again',
+    file: DIRECT,
+    search: 'const start = Math.min(from + skip, to);',
+    replace: 'const start = skip >= to - from ? to : from;',
+    tests: [DIRECT_TEST],
   },
 ];
