@@ -140,6 +140,11 @@ export class BlockBackend implements RequestTracker {
     }
   }
 
+  /** It is closed, and stays for the sake of requests that have not returned. */
+  get isLeftBehind(): boolean {
+    return this.#closed && this.#inFlight > 0;
+  }
+
   /** From now on new requests wait. Holds nest; each is ended by one `unhold`. */
   hold(): void {
     this.#holds += 1;

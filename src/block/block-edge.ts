@@ -26,13 +26,12 @@ export const WRITE_EXCLUSIVE: EdgePermissions = { write: true, shareWrite: false
 export const RESIZE: EdgePermissions = { ...WRITE_EXCLUSIVE, resize: true };
 
 export class BlockEdge {
-  /** Who holds the edge, for people: `node 'top'` or `export 'disk'`. */
-  readonly holder: string;
   readonly role: string;
   /** The node above, once it is made; null where the holder is a root. */
   parent: BlockNode | null = null;
   /** The root above: an export or a job. */
   readonly backend: BlockBackend | null;
+  readonly #holder: string;
   #node: BlockNode;
   #permissions: EdgePermissions;
 
@@ -44,13 +43,23 @@ export class BlockEdge {
     permissions: EdgePermissions,
     backend: BlockBackend | null = null,
   ) {
-    this.holder = holder;
+    this.#holder = holder;
     this.backend = backend;
     this.role = role;
     this.#node = node;
     this.#permissions = permissions;
     this.checkPermissions(permissions);
     node.parents.add(this);
+  }
+
+  /** Who holds the edge, for people: `node 'top'` or `export 'disk'`, or what somebody who is gone has left behind. */
+  get holder(): string {
+    return this.isLeftBehind ? `requests of ${this.#holder} that have not returned` : this.#holder;
+  }
+
+  /** The root above is closed, and is here for the sake of requests that have not returned. */
+  get isLeftBehind(): boolean {
+    return this.backend?.isLeftBehind ?? false;
   }
 
   /** The child. */

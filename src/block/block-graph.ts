@@ -349,7 +349,8 @@ function refuseUsed(node: BlockNode): void {
   const user = users.find(({ backend }) => backend !== null) ?? users[0];
   if (user === undefined) return;
   const what = user.backend === null ? 'Block device' : 'Node';
-  throw new UsageError(`${what} ${node.name} is in use by ${user.holder}; remove that first`);
+  const remedy = user.isLeftBehind ? 'wait for them; `yank` ends those of an nbd node' : 'remove that first';
+  throw new UsageError(`${what} ${node.name} is in use by ${user.holder}; ${remedy}`);
 }
 
 function refuseCycle(parent: BlockNode, role: string, child: BlockNode): void {

@@ -209,6 +209,11 @@ export abstract class BlockNode implements AsyncDisposable {
     for (const edge of this.children.values()) edge.node.hurry();
   }
 
+  /** What waits for a link that was lost fails now, where a driver has it wait for the link to come back. */
+  stopWaiting(): void {
+    for (const edge of this.children.values()) edge.node.stopWaiting();
+  }
+
   /** Gives up what is in flight below, where a driver can: an nbd node closes its connection. */
   abandon(reason: string): void {
     for (const edge of this.children.values()) edge.node.abandon(reason);

@@ -15,7 +15,7 @@ test('a flush that does not return holds the node in the name of who wanted it, 
   await assert.rejects(flush, { errno: ETIMEDOUT });
   assert.deepEqual(
     [...node.parents].map(({ holder }) => holder),
-    ['blockdev-reopen'],
+    ['requests of blockdev-reopen that have not returned'],
   );
   node.letGo();
   await setImmediate();

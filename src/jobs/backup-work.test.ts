@@ -120,6 +120,24 @@ test('a backup that is given up while it is paused says so at once', async () =>
   assert.equal(copy.failedWrites, 0);
 });
 
+test('a forced cancel ends a backup whose target hangs, and the guest goes on', async () => {
+  await using copy = await LiveCopy.create({ seed: 8 });
+  const job = copy.start(backupOf(copy));
+  await copy.until(() => copy.target.waiting.length > 0, { writes: false });
+  copy.write(0, Buffer.alloc(512, 9));
+  job.cancel({ force: true });
+  copy.source.settle();
+  await new Promise(resolve => setImmediate(resolve));
+  copy.source.settle();
+  copy.clock.advance(5000);
+  await new Promise(resolve => setImmediate(resolve));
+  assert.equal(job.status, 'concluded');
+  assert.ok(copy.isQuiet);
+  assert.equal(copy.failedWrites, 0);
+  assert.deepEqual([...copy.source.parents], [copy.guest.backend.edge]);
+  assert.equal(copy.target.parents.size, 1);
+});
+
 test('a drain of the source comes to its end while writes wait for what they overwrite', async () => {
   await using copy = await LiveCopy.create({ seed: 6 });
   const job = copy.start(backupOf(copy));

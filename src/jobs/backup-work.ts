@@ -85,22 +85,23 @@ export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwn
   }
 
   async run(control: JobControl): Promise<void> {
+    const copier = this.#requireCopier();
     do {
       const woken = this.#woken.promise;
       await control.pausePoint();
       if (this.#failure !== null) throw this.#failure;
       if (this.#options.sync === 'none') await woken;
-      else await this.#copier?.sweep({ yields: true });
+      else await control.unlessCancelled(copier.sweep({ yields: true }));
     } while (!this.#todo.isEmpty || control.mustYield || this.#options.sync === 'none');
     // What is on its way for a write is part of the copy, too.
-    await this.#roots.source.idle();
+    await control.unlessCancelled(this.#roots.source.idle());
     if (this.#failure !== null) throw this.#failure;
-    await this.#roots.flushTarget();
+    await control.unlessCancelled(this.#roots.flushTarget());
   }
 
   async close(): Promise<void> {
     this.#options.source.removeBeforeWriteNotifier(this);
-    this.#copier?.releaseWaiters();
+    this.#copier?.close();
     await this.#roots.close(this.#options.clock);
   }
 
@@ -142,5 +143,10 @@ export class BackupWork implements JobWork, BeforeWriteNotifier, WaitingWriteOwn
     this.#copier?.releaseWaiters();
     this.#control?.endPause();
     this.wake();
+  }
+
+  #requireCopier(): DirtyCopier {
+    if (this.#copier === null) throw new ColobusError('The backup is not prepared');
+    return this.#copier;
   }
 }

@@ -69,7 +69,10 @@ export class CopyRoots {
     }
   }
 
-  /** Takes no more requests, and leaves the graph when those in flight have returned. Waits for that, but not for long. */
+  /**
+   * Takes no more requests, and leaves the graph when those in flight have returned. Waits for that, but not for long:
+   * not at all for a link of the target that was lost. Until then the nodes are in use, as who wants to use them is told.
+   */
   async close(clock: Clock): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -80,6 +83,7 @@ export class CopyRoots {
         root.detach();
       }),
     );
+    if (this.target.inFlight > 0) this.target.node.stopWaiting();
     await withDeadline(gone, CLOSE_DEADLINE_MS, clock, 'Requests did not return').catch(() => {});
   }
 }

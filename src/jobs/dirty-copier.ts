@@ -112,6 +112,12 @@ export class DirtyCopier implements RangeCopyOwner {
     this.#services.releaseAll();
   }
 
+  /** Tells the waiters so, too; copies that are still under way keep their target, and the source while they read it. */
+  close(): void {
+    this.releaseWaiters();
+    for (const copy of this.#active) copy.leaveSource();
+  }
+
   rangeShortened(copy: RangeCopy, restBytes: number): void {
     if (copy.dataEnd > 0) {
       this.#dataStart = copy.offset;

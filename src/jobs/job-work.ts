@@ -31,6 +31,11 @@ export interface JobControl {
   readonly clock: Clock;
   /** With nothing in flight: waits while the job is paused, throws ECANCELED once it is cancelled. */
   pausePoint(): Promise<void>;
+  /**
+   * What `promise` brings, or a throw of ECANCELED as soon as the job is cancelled: for a wait that may have no end.
+   * What is awaited goes on regardless.
+   */
+  unlessCancelled<T>(promise: Promise<T>): Promise<T>;
   /** The work cannot be done any more: a pause ends, so that it can say so. */
   endPause(): void;
   /** Says how far the work is, in bytes. */

@@ -68,6 +68,8 @@ export class Job implements JobControl {
   #unpaused: Deferred<void> | null = null;
   #isPreparing = false;
   #isCancelled = false;
+  /** Waits that a cancel ends. */
+  readonly #untilCancelled = new Set<Deferred<never>>();
   #isFinishing = false;
   #ending: Ending | null = null;
   #finalizeAsked: Deferred<void> | null = null;
@@ -166,6 +168,7 @@ export class Job implements JobControl {
       return;
     }
     this.#isCancelled = true;
+    for (const wait of this.#untilCancelled) wait.reject(cancelled());
     this.#unpause();
     this.#finalizeAsked?.resolve();
   }
@@ -234,7 +237,18 @@ export class Job implements JobControl {
       this.#setStatus(this.#status === 'ready' ? 'standby' : 'paused');
       await this.#unpaused.promise;
     }
-    if (this.#isCancelled) throw new ColobusError(strerror(ECANCELED), { errno: ECANCELED });
+    this.#refuseCancelled();
+  }
+
+  async unlessCancelled<T>(promise: Promise<T>): Promise<T> {
+    const wait = deferred<never>();
+    this.#untilCancelled.add(wait);
+    if (this.#isCancelled) wait.reject(cancelled());
+    try {
+      return await Promise.race([wait.promise, promise]);
+    } finally {
+      this.#untilCancelled.delete(wait);
+    }
   }
 
   endPause(): void {
@@ -253,6 +267,8 @@ export class Job implements JobControl {
   }
 
   failed(operation: 'read' | 'write', errno: number, policy: OnError): ErrorAction {
+    // What was left behind at a target that hangs is nobody's concern any more when it returns.
+    if (!acceptsVerb(this.#status, 'cancel')) return 'report';
     const action = actionFor(policy, errno);
     this.#options.emit?.({ name: 'BLOCK_JOB_ERROR', data: { device: this.id, operation, action } });
     // Nobody is there any more to resume a job at the end of the daemon.
@@ -313,7 +329,7 @@ export class Job implements JobControl {
   }
 
   #refuseCancelled(): void {
-    if (this.#isCancelled) throw new ColobusError(strerror(ECANCELED), { errno: ECANCELED });
+    if (this.#isCancelled) throw cancelled();
   }
 
   async #abort(error: unknown): Promise<void> {
@@ -360,6 +376,10 @@ export class Job implements JobControl {
     if (acceptsVerb(this.#status, verb)) return;
     throw new UsageError(`Job '${this.id}' in state '${this.#status}' cannot accept command verb '${verb}'`);
   }
+}
+
+function cancelled(): ColobusError {
+  return new ColobusError(strerror(ECANCELED), { errno: ECANCELED });
 }
 
 function checkSpeed(bytesPerSecond: number): void {

@@ -66,6 +66,8 @@ const MAX_REQUESTS = 16;
 const DRAIN_DEADLINE_MS = 5000;
 /** And so long until what they wrote last is durable on the target. */
 const HELD_DEADLINE_MS = 10_000;
+/** Before they are held, what was written so far has this long: a disk may have to write all that it kept in memory. */
+const REST_DEADLINE_MS = 60_000;
 /** While users are held nothing is tried again. */
 const REPORT_ALL: FailurePolicies = { onSourceError: 'report', onTargetError: 'report' };
 /** After a target was too slow for a write to wait for, writes do not wait for so long. */
@@ -135,7 +137,7 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
       copier.report();
       await control.pausePoint();
       if (this.#failure !== null) throw this.#failure;
-      await copier.sweep({ yields: true });
+      await control.unlessCancelled(copier.sweep({ yields: true }));
       if (control.mustYield || !this.#todo.isEmpty || this.#failure !== null) continue;
       if (!isReady) {
         isReady = true;
@@ -153,14 +155,14 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
     const control = this.#requireControl();
     this.#isFinalizing = true;
     // Most is made durable while the users go on, so that they are not held for long.
-    await this.#copyRest();
+    await this.#copyRestInTime(REST_DEADLINE_MS);
     const releases: (() => void)[] = [];
     const users = (): Iterable<BlockBackend> => this.#users();
     try {
       // Somebody who came while the target was flushed may have written by now.
       do {
         releases.push(await drainRoots(users, DRAIN_DEADLINE_MS, control.clock));
-        await this.#copyRestInTime(control.clock);
+        await this.#copyRestInTime(HELD_DEADLINE_MS);
       } while ([...users()].some(user => !user.isHeld || user.inFlight > 0));
       if (this.#failure !== null) throw this.#failure;
       if (control.ending === 'complete') this.#options.checkReplacement();
@@ -187,12 +189,13 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
     await this.#roots.flushTarget();
   }
 
-  /** Users who are held do not wait for a target that hangs. */
-  async #copyRestInTime(clock: Clock): Promise<void> {
+  /** Neither users who are held nor who finalizes the job waits for a target that hangs. */
+  async #copyRestInTime(deadlineMs: number): Promise<void> {
+    const control = this.#requireControl();
     const { name } = this.#options.target;
-    const message = `${strerror(ETIMEDOUT)}: the last writes were not on node '${name}' within ${HELD_DEADLINE_MS} ms`;
+    const message = `${strerror(ETIMEDOUT)}: the last writes were not on node '${name}' within ${deadlineMs} ms`;
     try {
-      await withDeadline(this.#copyRest(), HELD_DEADLINE_MS, clock, message);
+      await withDeadline(control.unlessCancelled(this.#copyRest()), deadlineMs, control.clock, message);
     } catch (error) {
       // A copy that is still under way is followed by no other.
       this.#copier?.fail(error instanceof Error ? error : new ColobusError(message));
@@ -203,7 +206,7 @@ export class MirrorWork implements JobWork, WriteWatcher, WaitingWriteOwner {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#watch?.end();
-    this.#copier?.releaseWaiters();
+    this.#copier?.close();
     await this.#roots.close(this.#options.clock);
   }
 

@@ -59,6 +59,10 @@ export class RangeCopy implements RequestOwner {
   #buffer: Buffer = Buffer.alloc(0);
   /** Bytes of the range that are on the target. */
   #written = 0;
+  /** A request to the target is under way, behind which none to the source comes. */
+  #isWriting = false;
+  /** It counts as work of the source. */
+  #keepsSource = false;
 
   constructor(sides: CopySides, owner: RangeCopyOwner) {
     this.#sides = sides;
@@ -75,11 +79,20 @@ export class RangeCopy implements RequestOwner {
     this.dataBytes = 0;
     this.error = null;
     this.#written = 0;
+    this.#isWriting = false;
+    this.#keepsSource = true;
     source.beginWork();
     target.beginWork();
     if (content === 'unknown') this.#probe();
     else if (content === 'zeroes') this.#copyZeroes();
     else this.#read();
+  }
+
+  /** The copy is given up: while it waits for its target it is no work of the source any more. */
+  leaveSource(): void {
+    if (!this.#isWriting || !this.#keepsSource) return;
+    this.#keepsSource = false;
+    this.#sides.source.endWork();
   }
 
   requestDone(request: BlockRequest): void {
@@ -175,11 +188,12 @@ export class RangeCopy implements RequestOwner {
       request.buffer = this.#buffer;
       request.at = this.#written;
     }
+    this.#isWriting = kind !== 'read';
     (kind === 'read' ? this.#sides.source : this.#sides.target).submitInWork(request);
   }
 
   #end(): void {
-    this.#sides.source.endWork();
+    if (this.#keepsSource) this.#sides.source.endWork();
     this.#sides.target.endWork();
     this.#owner.rangeDone(this);
   }

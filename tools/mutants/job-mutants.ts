@@ -9,6 +9,7 @@ const COPIER = 'src/jobs/dirty-copier.js';
 const PIPELINE = 'src/jobs/pipeline.js';
 const JOB_TEST = 'src/jobs/job.test.js';
 const MIRROR_TEST = 'src/jobs/mirror-work.test.js';
+const MIRROR_CANCEL_TEST = 'src/jobs/mirror-cancel.test.js';
 const BACKUP_TEST = 'src/jobs/backup-work.test.js';
 const PIPELINE_TEST = 'src/jobs/pipeline.test.js';
 
@@ -65,17 +66,57 @@ export const jobMutants: readonly Mutant[] = [
     rule: 'mirror',
     breaks: 'users are held for a target that hangs',
     file: MIRROR,
-    search: 'withDeadline(this.#copyRest(), HELD_DEADLINE_MS,',
-    replace: 'withDeadline(this.#copyRest(), 1e9,',
+    search: 'await this.#copyRestInTime(HELD_DEADLINE_MS);',
+    replace: 'await this.#copyRestInTime(1e9);',
     tests: [MIRROR_TEST],
   },
   {
     rule: 'mirror',
     breaks: 'the users go over to a target that was not flushed',
     file: MIRROR,
-    search: 'await this.#copyRestInTime(control.clock);',
+    search: 'await this.#copyRestInTime(HELD_DEADLINE_MS);',
     replace: 'await this.#requireCopier().sweep({ yields: false });',
     tests: [MIRROR_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'a cancel waits for copies whose target hangs',
+    file: MIRROR,
+    search: 'await control.unlessCancelled(copier.sweep({ yields: true }));',
+    replace: 'await copier.sweep({ yields: true });',
+    tests: [MIRROR_CANCEL_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'a mirror that was cancelled while its users were held takes effect all the same',
+    file: MIRROR,
+    search: 'control.unlessCancelled(this.#copyRest())',
+    replace: 'this.#copyRest()',
+    tests: [MIRROR_CANCEL_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'what a mirror left behind in its target keeps the source in use',
+    file: COPIER,
+    search: 'copy.leaveSource();',
+    replace: 'void copy;',
+    tests: [MIRROR_CANCEL_TEST],
+  },
+  {
+    rule: 'mirror',
+    breaks: 'a cancel waits for a target whose server is gone',
+    file: 'src/jobs/copy-roots.js',
+    search: 'this.target.node.stopWaiting();',
+    replace: 'void 0;',
+    tests: [MIRROR_CANCEL_TEST],
+  },
+  {
+    rule: 'job',
+    breaks: 'a job that has ended tells of the requests it left behind',
+    file: JOB,
+    search: "if (!acceptsVerb(this.#status, 'cancel'))\n            return 'report';",
+    replace: '',
+    tests: [MIRROR_CANCEL_TEST],
   },
   {
     rule: 'mirror',
@@ -100,6 +141,14 @@ export const jobMutants: readonly Mutant[] = [
     search: 'if (sides.source.isHeld || sides.target.isHeld)',
     replace: 'if (false)',
     tests: [MIRROR_TEST, BACKUP_TEST],
+  },
+  {
+    rule: 'backup',
+    breaks: 'a cancel waits for copies whose target hangs',
+    file: BACKUP,
+    search: 'await control.unlessCancelled(copier.sweep({ yields: true }));',
+    replace: 'await copier.sweep({ yields: true });',
+    tests: [BACKUP_TEST],
   },
   {
     rule: 'backup',

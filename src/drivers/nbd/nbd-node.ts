@@ -64,6 +64,10 @@ export class NbdNode extends BlockNode {
     return new NbdNode(target, options, context);
   }
 
+  override stopWaiting(): void {
+    this.#target.stopWaiting();
+  }
+
   /** Cuts the connection: requests in flight fail, and so do all later ones. */
   override abandon(reason: string): void {
     this.#target.abort(new ColobusError(`Node '${this.name}': ${reason}`));

@@ -77,6 +77,8 @@ export class ConnectionGroup implements RequestTarget {
 
   stopReconnecting(): void {}
 
+  stopWaiting(): void {}
+
   async close(): Promise<void> {
     await Promise.all(this.#connections.map(connection => connection.close()));
   }

@@ -124,6 +124,8 @@ export class NbdConnection implements RequestTarget, WireOwner, ReplySink, Async
 
   stopReconnecting(): void {}
 
+  stopWaiting(): void {}
+
   async close(): Promise<void> {
     if (this.#state === 'running') {
       this.#state = 'closing';

@@ -150,6 +150,10 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     this.#isLast = true;
   }
 
+  stopWaiting(): void {
+    if (this.#state === 'waiting') this.#giveUpWaiting();
+  }
+
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#state === 'waiting' || this.#state === 'down') this.#end(null);
@@ -252,15 +256,18 @@ export class ReconnectingTarget implements RequestTarget, RequestOwner {
     }
     this.#mayLackWrites ||= this.#acknowledged > this.#covered;
     this.#state = 'waiting';
-    this.#holdTimer = this.#clock.after(this.#holdMs, () => {
-      this.#state = 'down';
-      this.#failHeld(ECONNRESET);
-    });
+    this.#holdTimer = this.#clock.after(this.#holdMs, () => this.#giveUpWaiting());
     // A server that takes connections and drops them is not asked again and again without a pause.
     const hasLasted = this.#clock.nowMs() - this.#connectedAtMs > this.#maxPauseMs;
     if (hasLasted) this.#pauseMs = 0;
     this.#attemptLater();
     this.#onChange(error);
+  }
+
+  #giveUpWaiting(): void {
+    this.#holdTimer?.cancel();
+    this.#state = 'down';
+    this.#failHeld(ECONNRESET);
   }
 
   #attemptLater(): void {

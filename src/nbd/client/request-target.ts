@@ -34,6 +34,8 @@ export interface RequestTarget {
    * lasts.
    */
   stopReconnecting(): void;
+  /** Requests that wait for a lost connection to come back fail now; it is still tried to get it back. */
+  stopWaiting(): void;
   /** Refuses new requests, waits for those in flight (which end by their deadline), and says goodbye to the server. */
   close(): Promise<void>;
 }
