@@ -162,7 +162,6 @@ export class BlockBackend implements RequestTracker {
 
   /** Resolves when nothing is in flight. Bound it with a deadline. */
   idle(): Promise<void> {
-    if (this.#inFlight > 0) this.node.hurry();
     return this.#inFlight === 0 ? Promise.resolve() : new Promise(resolve => this.#idleWaiters.push(resolve));
   }
 

@@ -19,6 +19,7 @@ import type { Driver, NodeDefinition, NodeReference, OpenContext } from './drive
 import { DriverList } from './driver-list.ts';
 import { type CommonOptions, checkCommonOptions, inheritedOptions, policyOf } from './node-options.ts';
 import { type ChangedLink, NodeReopening, withFailures } from './node-reopening.ts';
+import { nodesBelow } from './nodes-below.ts';
 
 const NODE_NAME = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 
@@ -334,13 +335,6 @@ export class BlockGraph implements AsyncDisposable {
 /** True where a node could not be opened because it, or what is below it, takes no writes. */
 function isWritingRefused(error: unknown): boolean {
   return error instanceof UsageError && (error.errno === EROFS || error.errno === EACCES || error.errno === EPERM);
-}
-
-/** The nodes that requests to `node` can reach, itself included. */
-export function nodesBelow(node: BlockNode, found: Set<BlockNode> = new Set()): Set<BlockNode> {
-  found.add(node);
-  for (const edge of node.children.values()) nodesBelow(edge.node, found);
-  return found;
 }
 
 /** Throws UsageError where somebody uses `node`; QEMU has one text for roots and another for parents. */

@@ -204,10 +204,11 @@ export abstract class BlockNode implements AsyncDisposable {
     for (const listener of this.#failureListeners) listener(reason);
   }
 
-  /** A root above waits for its requests: what a driver holds back of its own accord goes now. */
-  hurry(): void {
-    for (const edge of this.children.values()) edge.node.hurry();
-  }
+  /** Somebody waits for requests of the node: the driver holds none back of its own accord until `endHurry`. These nest. */
+  beginHurry(): void {}
+
+  /** Ends one `beginHurry`. */
+  endHurry(): void {}
 
   /** What waits for a link that was lost fails now, where a driver has it wait for the link to come back. */
   stopWaiting(): void {

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { withDeadline } from '../base/deadline.ts';
 import type { BlockBackend } from './block-backend.ts';
 import type { BlockNode } from './block-node.ts';
+import { Hurry } from './hurry.ts';
 
 /** How long requests may take to return before a change of the graph is refused. */
 const CHANGE_DEADLINE_MS = 5000;
@@ -32,7 +33,9 @@ export async function drainRoots(
 ): Promise<() => void> {
   const endMs = clock.nowMs() + deadlineMs;
   const held = new Set<BlockBackend>();
+  const hurry = new Hurry();
   const release = (): void => {
+    hurry.end();
     for (const root of held) root.unhold();
   };
   const findBusy = (): BlockBackend | undefined => {
@@ -40,6 +43,7 @@ export async function drainRoots(
       if (held.has(root)) continue;
       held.add(root);
       root.hold();
+      hurry.add(root.node);
     }
     // One that was idle may be busy again: a job goes on with what the requests of others wait for.
     return [...held].find(root => root.inFlight > 0);

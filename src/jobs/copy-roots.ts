@@ -6,6 +6,7 @@ import { ColobusError, UsageError } from '../base/errors.ts';
 import { BlockBackend } from '../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../block/block-edge.ts';
 import type { BlockNode } from '../block/block-node.ts';
+import { Hurry } from '../block/hurry.ts';
 import { strerror } from '../os/libc.ts';
 import type { CopySides } from './range-copy.ts';
 import { flushSide, SideError } from './side.ts';
@@ -76,15 +77,18 @@ export class CopyRoots {
   async close(clock: Clock): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    const hurry = new Hurry();
     const gone = Promise.all(
       [this.source, this.target].map(async root => {
         root.close();
+        hurry.add(root.node);
         await root.idle();
         root.detach();
       }),
     );
     if (this.target.inFlight > 0) this.target.node.stopWaiting();
     await withDeadline(gone, CLOSE_DEADLINE_MS, clock, 'Requests did not return').catch(() => {});
+    hurry.end();
   }
 }
 

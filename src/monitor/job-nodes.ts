@@ -1,8 +1,8 @@
 /** The nodes that jobs copy from and to: refused where a job would break what they are part of. */
 
 import { UsageError } from '../base/errors.ts';
-import { nodesBelow } from '../block/block-graph.ts';
 import type { BlockNode } from '../block/block-node.ts';
+import { nodesBelow } from '../block/nodes-below.ts';
 
 /** Throws UsageError where a node lies above `node`, or another job changes who uses it. */
 export function requireRoot(node: BlockNode): void {

@@ -6,7 +6,7 @@ const LANE = 'src/drivers/throttle/throttle-lane.js';
 const BUCKET = 'src/drivers/throttle/leaky-bucket.js';
 const METER = 'src/drivers/throttle/throttle-meter.js';
 const OBJECTS = 'src/monitor/user-objects.js';
-const BACKEND = 'src/block/block-backend.js';
+const DRAIN = 'src/block/drain.js';
 const NODE_TEST = 'src/drivers/throttle/throttle-node.test.js';
 
 export const throttleMutants: readonly Mutant[] = [
@@ -53,9 +53,25 @@ export const throttleMutants: readonly Mutant[] = [
   {
     rule: 'throttle',
     breaks: 'a drain waits for the limits',
-    file: BACKEND,
-    search: 'this.node.hurry();',
-    replace: 'void 0;',
+    file: DRAIN,
+    search: 'hurry.add(root.node);',
+    replace: '',
+    tests: [NODE_TEST],
+  },
+  {
+    rule: 'throttle',
+    breaks: 'what comes during a drain waits for the limits',
+    file: 'src/drivers/throttle/throttle-node.js',
+    search: 'this.#hurries > 0',
+    replace: 'false',
+    tests: [NODE_TEST],
+  },
+  {
+    rule: 'throttle',
+    breaks: 'after a drain there are no limits',
+    file: DRAIN,
+    search: 'hurry.end();',
+    replace: '',
     tests: [NODE_TEST],
   },
   {

@@ -7,6 +7,7 @@ import { BlockBackend } from '../../block/block-backend.ts';
 import type { EdgePermissions } from '../../block/block-edge.ts';
 import { BlockGraph } from '../../block/block-graph.ts';
 import type { NodeDefinition } from '../../block/driver.ts';
+import { Hurry } from '../../block/hurry.ts';
 import { fileDriver } from '../../drivers/file/file-driver.ts';
 import { nbdDriver } from '../../drivers/nbd/nbd-node.ts';
 import { loadTlsSession } from '../../nbd/client/tls-session.ts';
@@ -106,6 +107,7 @@ export class End implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.root.close();
     if (this.root.inFlight > 0) this.root.node.abandon('the copy has ended');
+    new Hurry().add(this.root.node);
     await this.root.idle();
     this.root.detach();
     await this.#graph[Symbol.asyncDispose]();

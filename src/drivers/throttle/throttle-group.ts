@@ -74,9 +74,15 @@ export class ThrottleMember {
     lane.submit(place, request);
   }
 
+  /** Passes `request` to the user whatever the limits say. */
+  passNow(request: BlockRequest): void {
+    const { lane, place } = request.changesData ? this.#writes : this.#reads;
+    lane.passNow(place, request);
+  }
+
   /** Lets everything go that waits. */
-  hurry(): void {
-    for (const { lane, place } of [this.#reads, this.#writes]) lane.hurry(place);
+  passAll(): void {
+    for (const { lane, place } of [this.#reads, this.#writes]) lane.passAll(place);
   }
 
   /** Nothing may wait. */

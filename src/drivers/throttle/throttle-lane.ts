@@ -59,9 +59,19 @@ export class ThrottleLane {
     this.#schedule();
   }
 
-  /** Lets everything of `place` go that waits now, not what comes of that. It counts: others wait the longer. */
-  hurry(place: LanePlace): void {
-    for (let count = place.queue.length; count > 0; count--) this.#letFirst(place);
+  /** Lets a request of `place` go at once, behind what `passAll` lets go. It counts: others wait the longer. */
+  passNow(place: LanePlace, request: BlockRequest): void {
+    if (place.queue.length === 0) {
+      this.#let(place, request);
+      return;
+    }
+    place.queue.push(request);
+    this.#waiting += 1;
+  }
+
+  /** Lets everything of `place` go that waits. It counts, too. */
+  passAll(place: LanePlace): void {
+    while (place.queue.length > 0) this.#letFirst(place);
     if (this.#waiting > 0) return;
     this.#timer?.cancel();
     this.#timer = null;

@@ -8,6 +8,8 @@ import { WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import { BlockGraph } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { type BlockRequest, type RequestKind, releaseRequest, takeRequest } from '../../block/block-request.ts';
+import { whileDrained } from '../../block/drain.ts';
+import { idleInTime } from '../../block/hurry.ts';
 import { drivers } from '../index.ts';
 import { ThrottleGroup } from './throttle-group.ts';
 import type { ThrottleLimits } from './throttle-limits.ts';
@@ -63,11 +65,16 @@ class Load {
     if (this.#goesOn) this.#submit();
   }
 
-  /** Ends the load: what waits goes at once and leaves the graph. */
-  async stop(): Promise<void> {
+  /** Submits nothing more. */
+  end(): void {
     this.#goesOn = false;
+  }
+
+  /** Ends the load: what waits goes at once and leaves the graph. Others on the same node have ended before. */
+  async stop(): Promise<void> {
+    this.end();
     this.backend.close();
-    await this.backend.idle();
+    await idleInTime(this.backend, SECOND, systemClock, 'Requests did not return');
     this.backend.detach();
   }
 
@@ -133,6 +140,7 @@ test('limits for totals are common to reads and writes', async () => {
     'reads and writes',
   );
   for (const load of loads) assert.ok(load.done > 1000, `${load.done} of 6000 by one direction`);
+  for (const load of loads) load.end();
   for (const load of loads) await load.stop();
 });
 
@@ -172,6 +180,7 @@ test('members of a group share its limits in turn, however much each has in flig
   const loads = nodes.map((node, i) => new Load(node, 'write', [1, 4, 64][i] ?? 1));
   clock.advance(20 * SECOND);
   for (const load of loads) assertNear(load.done, 20 * 100, `node '${load.backend.node.name}'`);
+  for (const load of loads) load.end();
   for (const load of loads) await load.stop();
 });
 
@@ -231,6 +240,45 @@ test('a drain does not wait for the limits, and what went early counts', async (
   assert.equal(client.backend.inFlight, 1, 'the ten that went early take ten seconds to leak away');
   clock.advance(SECOND);
   await late;
+});
+
+test('what comes to a node during a drain goes at once, in its turn, and the limits hold again after it', async () => {
+  const clock = new ManualClock();
+  await using fixture = new Fixture(clock);
+  fixture.addGroup('g', { 'iops-total': 1 });
+  const node = await fixture.addNode('t', 'g');
+  using client = new DiskClient(node);
+  const { backend } = client;
+  const done: string[] = [];
+  const write = (name: string, then: () => void = () => {}): void => {
+    const owner = {
+      requestDone: (request: BlockRequest): void => {
+        releaseRequest(request);
+        done.push(name);
+        then();
+      },
+    };
+    const request = takeRequest('write', owner);
+    request.buffer = BUFFER;
+    request.length = 512;
+    backend.submitInWork(request);
+  };
+  backend.beginWork();
+  write('at once');
+  write('waiting', () => write('of waiting'));
+  write('waiting, too');
+  assert.deepEqual(done, ['at once']);
+  const drained = whileDrained(node, clock, () => done.push('drained'));
+  write('during the drain');
+  assert.deepEqual(done.splice(0), ['at once', 'waiting', 'waiting, too', 'of waiting', 'during the drain']);
+  backend.endWork();
+  await drained;
+  backend.beginWork();
+  write('after the drain');
+  assert.deepEqual(done, ['drained']);
+  clock.advance(10 * SECOND);
+  assert.deepEqual(done, ['drained', 'after the drain']);
+  backend.endWork();
 });
 
 test('a group that is not there is refused by name, on opening and reopening', async () => {

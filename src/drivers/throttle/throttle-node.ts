@@ -13,6 +13,7 @@ import type { LaneUser } from './throttle-lane.ts';
 export class ThrottleNode extends FilterNode implements LaneUser {
   readonly #findObject: (id: string) => unknown;
   #member: ThrottleMember;
+  #hurries = 0;
 
   private constructor(file: BlockEdge, group: ThrottleGroup, context: OpenContext) {
     super({ name: context.nodeName, driver: 'throttle', readOnly: context.readOnly, image: file });
@@ -29,6 +30,7 @@ export class ThrottleNode extends FilterNode implements LaneUser {
 
   protected override perform(request: BlockRequest): void {
     if (request.kind === 'flush' || request.kind === 'block-status') this.image.submit(request);
+    else if (this.#hurries > 0) this.#member.passNow(request);
     else this.#member.submit(request);
   }
 
@@ -36,10 +38,14 @@ export class ThrottleNode extends FilterNode implements LaneUser {
     this.image.submit(request);
   }
 
-  /** A drain waits for what is in flight: it goes now, as with QEMU. */
-  override hurry(): void {
-    this.#member.hurry();
-    super.hurry();
+  /** A drain waits for what is in flight: that goes now, and so does what comes until its end, as with QEMU. */
+  override beginHurry(): void {
+    this.#hurries += 1;
+    this.#member.passAll();
+  }
+
+  override endHurry(): void {
+    this.#hurries -= 1;
   }
 
   override async reopen(_changed: readonly string[], options: unknown): Promise<void> {

@@ -2,8 +2,9 @@
 
 import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
-import { type BlockGraph, nodesBelow } from '../../block/block-graph.ts';
+import type { BlockGraph } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
+import { nodesBelow } from '../../block/nodes-below.ts';
 import { ColoBufferNode } from '../../drivers/colo-buffer/colo-buffer-node.ts';
 import { CHUNK_BYTES } from '../../drivers/overlay/chunks.ts';
 import { OverlayNode } from '../../drivers/overlay/overlay-node.ts';

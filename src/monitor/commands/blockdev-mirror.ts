@@ -2,9 +2,10 @@
 
 import * as z from 'zod';
 import { UsageError } from '../../base/errors.ts';
-import { type BlockGraph, nodesBelow } from '../../block/block-graph.ts';
+import type { BlockGraph } from '../../block/block-graph.ts';
 import type { BlockNode } from '../../block/block-node.ts';
 import { DIRTY_GRANULARITY_BYTES } from '../../block/dirty-bitmap.ts';
+import { nodesBelow } from '../../block/nodes-below.ts';
 import { uint32 } from '../../block/qapi-types.ts';
 import type { SyncMode } from '../../jobs/initial-ranges.ts';
 import { MirrorWork } from '../../jobs/mirror-work.ts';

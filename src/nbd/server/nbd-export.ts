@@ -8,12 +8,12 @@
  */
 
 import { type Clock, systemClock } from '../../base/clock.ts';
-import { withDeadline } from '../../base/deadline.ts';
 import { EBUSY } from '../../base/errno.ts';
 import { messageOf, UsageError } from '../../base/errors.ts';
 import { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
+import { idleInTime } from '../../block/hurry.ts';
 import type { NodeBitmap } from '../../block/node-bitmaps.ts';
 import {
   NBD_FLAG_BLOCK_STATUS_PAYLOAD,
@@ -177,7 +177,7 @@ export class NbdExport implements AsyncDisposable {
     this.#state = 'closing';
     this.backend.close();
     const late = `Requests of export '${this.id}' on node '${this.node.name}' did not return within ${options.deadlineMs} ms; look at the disk or peer below it and try again`;
-    await withDeadline(this.backend.idle(), options.deadlineMs, this.#clock, late);
+    await idleInTime(this.backend, options.deadlineMs, this.#clock, late);
     await Promise.all([...this.#clients].map(client => client.close()));
     if (this.#isClosed()) return;
     this.#state = 'closed';
