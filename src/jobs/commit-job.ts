@@ -2,6 +2,8 @@
 
 import { assert } from '../base/assert.ts';
 import { deferred } from '../base/deadline.ts';
+import { BlockBackend } from '../block/block-backend.ts';
+import { READ_SHARED } from '../block/block-edge.ts';
 import type { BlockNode } from '../block/block-node.ts';
 import { ColoBufferNode } from '../drivers/colo-buffer/colo-buffer-node.ts';
 import type { Job } from './job.ts';
@@ -14,11 +16,13 @@ import type { JobControl, JobWork } from './job-work.ts';
  */
 export function startCommitJob(jobs: JobList, node: BlockNode, options: { readonly id?: string } = {}): Job {
   assert(node instanceof ColoBufferNode, 'Only a COLO buffer is committed');
+  const id = options.id ?? `commit-${node.name}`;
+  jobs.checkId(id);
   return jobs.start({
-    id: options.id ?? `commit-${node.name}`,
+    id,
     type: 'commit',
     node,
-    work: new BufferCommitWork(node),
+    work: new BufferCommitWork(node, `job '${id}'`),
     autoDismiss: 'success',
     finishAtEnd: true,
   });
@@ -26,15 +30,18 @@ export function startCommitJob(jobs: JobList, node: BlockNode, options: { readon
 
 class BufferCommitWork implements JobWork {
   readonly #node: ColoBufferNode;
+  readonly #root: BlockBackend;
   #woken = deferred<void>();
 
-  constructor(node: ColoBufferNode) {
+  constructor(node: ColoBufferNode, holder: string) {
     this.#node = node;
+    this.#root = new BlockBackend(holder, node, READ_SHARED);
   }
 
   run(control: JobControl): Promise<void> {
     let passed = 0;
     return this.#node.commit({
+      root: this.#root,
       pausePoint: () => this.#pausePoint(control),
       progress: (done, total) => {
         control.limit.pass(Math.max(0, done - passed));
@@ -42,6 +49,11 @@ class BufferCommitWork implements JobWork {
         control.progress(done, total);
       },
     });
+  }
+
+  async close(): Promise<void> {
+    this.#root.close();
+    this.#root.detach();
   }
 
   wake(): void {

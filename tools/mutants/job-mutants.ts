@@ -6,11 +6,13 @@ const JOB = 'src/jobs/job.js';
 const MIRROR = 'src/jobs/mirror-work.js';
 const BACKUP = 'src/jobs/backup-work.js';
 const COPIER = 'src/jobs/dirty-copier.js';
+const COMMIT = 'src/drivers/colo-buffer/buffer-commit.js';
 const PIPELINE = 'src/jobs/pipeline.js';
 const JOB_TEST = 'src/jobs/job.test.js';
 const MIRROR_TEST = 'src/jobs/mirror-work.test.js';
 const MIRROR_CANCEL_TEST = 'src/jobs/mirror-cancel.test.js';
 const BACKUP_TEST = 'src/jobs/backup-work.test.js';
+const COMMIT_JOB_TEST = 'src/jobs/commit-job.test.js';
 const PIPELINE_TEST = 'src/jobs/pipeline.test.js';
 
 export const jobMutants: readonly Mutant[] = [
@@ -181,5 +183,21 @@ export const jobMutants: readonly Mutant[] = [
     search: 'this.#giveUp(copyError(failed.error));',
     replace: '',
     tests: [BACKUP_TEST],
+  },
+  {
+    rule: 'drain',
+    breaks: 'a drain does not wait for a piece of a commit',
+    file: COMMIT,
+    search: 'root.beginWork();\n    try {\n        await act();\n    }\n    finally {\n        root.endWork();\n    }',
+    replace: 'await act();',
+    tests: [COMMIT_JOB_TEST],
+  },
+  {
+    rule: 'drain',
+    breaks: 'a commit begins a piece while its root is held',
+    file: COMMIT,
+    search: 'while (root.isHeld)',
+    replace: 'while (false)',
+    tests: [COMMIT_JOB_TEST],
   },
 ];

@@ -8,6 +8,7 @@
 
 import { EIO, errnoName } from '../../base/errno.ts';
 import { ColobusError } from '../../base/errors.ts';
+import type { BlockBackend } from '../../block/block-backend.ts';
 import {
   type BlockRequest,
   type RequestKind,
@@ -22,8 +23,10 @@ import type { RangeLocks } from './range-locks.ts';
 /** Most chunks that one write of the copier takes. */
 const MAX_RUN_BYTES = 1024 * 1024;
 
-/** What a commit asks its job: when to wait, and whom to tell. */
+/** What a commit has of its job: when to wait, whom to tell, and the root that it makes requests for. */
 export type CommitControl = {
+  /** On the buffer's node; a drain of that, or of what is below, waits for a piece of the commit. */
+  readonly root: BlockBackend;
   pausePoint(): Promise<void>;
   progress(done: number, total: number): void;
 };
@@ -44,10 +47,12 @@ export class BufferCommit {
     for (const [start, end] of this.#sortedRuns()) {
       await control.pausePoint();
       const offset = start * granularity;
-      await this.#locks.holding(offset, (end - start) * granularity, () => this.#commitChunks(start, end));
+      await inWork(control.root, () =>
+        this.#locks.holding(offset, (end - start) * granularity, () => this.#commitChunks(start, end)),
+      );
       control.progress(total - Math.min(total, running.chunks * granularity), total);
     }
-    await this.#submit('flush', 0, 0);
+    await inWork(control.root, () => this.#submit('flush', 0, 0));
     control.progress(total, total);
   }
 
@@ -164,5 +169,16 @@ export class BufferCommit {
       }
       backing.submit(request);
     });
+  }
+}
+
+/** Does `act` as one piece of work of `root`, once that is not held. */
+async function inWork(root: BlockBackend, act: () => Promise<void>): Promise<void> {
+  while (root.isHeld) await new Promise<void>(resolve => root.onRelease(resolve));
+  root.beginWork();
+  try {
+    await act();
+  } finally {
+    root.endWork();
   }
 }

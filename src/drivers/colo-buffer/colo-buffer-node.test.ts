@@ -13,7 +13,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { BlockBackend } from '../../block/block-backend.ts';
-import { WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
+import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import { BlockGraph } from '../../block/block-graph.ts';
 import { type BlockRequest, type RequestKind, releaseRequest, takeRequest } from '../../block/block-request.ts';
 import { ConsistencyGroup } from '../../block/consistency-group.ts';
@@ -128,7 +128,8 @@ class Bench {
     this.#replica.detach();
     this.group.stop(image);
     if (image === 'checkpoint') {
-      const commit = this.node.commit({ pausePoint: async () => {}, progress: () => {} });
+      const root = new BlockBackend('commit', this.node, READ_SHARED);
+      const commit = this.node.commit({ root, pausePoint: async () => {}, progress: () => {} });
       let ended = false;
       const settled = commit.finally(() => {
         ended = true;
@@ -139,6 +140,8 @@ class Bench {
         await tick();
       }
       await settled;
+      root.close();
+      root.detach();
     }
     assert.deepEqual(this.disk.bytes, this.#modelView);
     assert.deepEqual(await this.#readAll(this.#standby), this.#modelView);
