@@ -9,7 +9,7 @@
 import { assert } from '../base/assert.ts';
 import type { Timer } from '../base/clock.ts';
 import type { BlockBackend } from '../block/block-backend.ts';
-import type { DirtyBitmap } from '../block/dirty-bitmap.ts';
+import { DirtyBitmap } from '../block/dirty-bitmap.ts';
 import { CopyServices, type CopyWaiter } from './copy-services.ts';
 import type { JobControl } from './job-work.ts';
 import { Pipeline, type Start } from './pipeline.ts';
@@ -39,9 +39,8 @@ export class DirtyCopier implements RangeCopyOwner {
   readonly #services: CopyServices;
   #pipeline: Pipeline | null = null;
   #cursor = 0;
-  /** Where the source had data when it was last asked. What has become zeroes since may still be copied as data. */
-  #dataStart = 0;
-  #dataEnd = 0;
+  /** Where the source has told that it has data, as far as that is not copied. It may have become zeroes since. */
+  readonly #knownData: DirtyBitmap;
   #doneBytes = 0;
   #pacer: Timer | null = null;
   #retryAtMs = 0;
@@ -51,6 +50,7 @@ export class DirtyCopier implements RangeCopyOwner {
     assert(options.sides.requestBytes % options.todo.granularityBytes === 0, 'Requests are whole granules');
     this.#options = options;
     this.#todo = options.todo;
+    this.#knownData = new DirtyBitmap(options.todo.lengthBytes, options.todo.granularityBytes);
     this.#services = new CopyServices(options.control.clock, waiter => this.#serve(waiter));
   }
 
@@ -119,11 +119,9 @@ export class DirtyCopier implements RangeCopyOwner {
   }
 
   rangeShortened(copy: RangeCopy, restBytes: number): void {
-    if (copy.dataEnd > 0) {
-      this.#dataStart = copy.offset;
-      this.#dataEnd = copy.dataEnd;
-    }
-    if (this.#isOfBitmap(copy)) this.#todo.add(copy.offset + copy.length, restBytes);
+    const end = copy.offset + copy.length;
+    if (copy.dataEnd > end) this.#knownData.add(end, copy.dataEnd - end);
+    if (this.#isOfBitmap(copy)) this.#todo.add(end, restBytes);
   }
 
   rangeDone(copy: RangeCopy): void {
@@ -164,10 +162,11 @@ export class DirtyCopier implements RangeCopyOwner {
     }
     const offset = this.#nextFree();
     if (offset === null) return 'later';
-    const isData = offset >= this.#dataStart && offset < this.#dataEnd;
+    const isData = this.#knownData.has(offset);
     const most = control.limit.bytesPerSecond > 0 || isData ? sides.requestBytes : PROBE_BYTES;
     const length = this.#claim(offset, Math.min(this.#todo.lengthBytes, offset + most));
     this.#cursor = offset + length;
+    if (isData) this.#knownData.remove(offset, length);
     control.limit.pass(length);
     const copy = this.#take();
     this.#sweeping.add(copy);

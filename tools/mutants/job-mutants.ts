@@ -200,4 +200,12 @@ export const jobMutants: readonly Mutant[] = [
     replace: 'while (false)',
     tests: [COMMIT_JOB_TEST],
   },
+  {
+    rule: 'copy',
+    breaks: 'where there is data is asked again and again',
+    file: COPIER,
+    search: 'this.#knownData.has(offset)',
+    replace: 'false',
+    tests: ['src/jobs/dirty-copier.test.js'],
+  },
 ];
