@@ -3,8 +3,9 @@
 import type { Clock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
 import type { BlockNode } from '../block/block-node.ts';
-import { Job, type JobInfo, type JobOptions } from './job.ts';
+import { Job } from './job.ts';
 import type { JobEvent, JobEventSink } from './job-event.ts';
+import type { JobInfo, JobOptions } from './job-options.ts';
 
 const MAX_JOBS = 256;
 

@@ -6,9 +6,10 @@ import { ColobusError } from '../base/errors.ts';
 import { SimulatedClock } from '../sim/simulated-clock.ts';
 import { SimulatedDisk } from '../sim/simulated-disk.ts';
 import type { OnError } from './error-policy.ts';
-import { Job, type JobOptions } from './job.ts';
+import { Job } from './job.ts';
 import type { JobEvent } from './job-event.ts';
 import { JobList } from './job-list.ts';
+import type { JobOptions } from './job-options.ts';
 import type { JobControl, JobWork } from './job-work.ts';
 
 /** Work whose steps a test takes: it comes to its pause point whenever it is woken. */

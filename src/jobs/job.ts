@@ -9,49 +9,15 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deadline.ts';
 import { ECANCELED, ENOSPC } from '../base/errno.ts';
-import { ColobusError, messageOf, UsageError } from '../base/errors.ts';
+import { messageOf, UsageError } from '../base/errors.ts';
 import { strerror } from '../os/libc.ts';
+import { Cancellation } from './cancellation.ts';
 import { actionFor, type ErrorAction, type OnError } from './error-policy.ts';
-import type { BlockJobProgress, JobEventSink } from './job-event.ts';
+import type { BlockJobProgress } from './job-event.ts';
+import type { IoStatus, JobInfo, JobOptions } from './job-options.ts';
 import { acceptsVerb, isNextStatus, type JobStatus, type JobVerb } from './job-status.ts';
 import type { Ending, JobControl, JobWork } from './job-work.ts';
 import { RateLimit } from './rate-limit.ts';
-
-/** Of the last failure that a job was stopped by, until it is resumed. */
-export type IoStatus = 'ok' | 'failed' | 'nospace';
-
-export type JobInfo = {
-  readonly id: string;
-  readonly type: string;
-  readonly status: JobStatus;
-  /** Bytes done and bytes in all; neither falls. */
-  readonly currentProgress: number;
-  readonly totalProgress: number;
-  readonly error?: string;
-  readonly isPaused: boolean;
-  readonly isReady: boolean;
-  readonly ioStatus: IoStatus;
-  readonly speed: number;
-  readonly autoFinalize: boolean;
-  readonly autoDismiss: boolean;
-};
-
-export type JobOptions = {
-  readonly id: string;
-  /** QEMU's job type, such as `commit`. */
-  readonly type: string;
-  readonly work: JobWork;
-  readonly clock: Clock;
-  readonly emit?: JobEventSink;
-  /** Bytes a second; 0, the default, is no limit. */
-  readonly speed?: number;
-  /** Does not wait for job-finalize; true unless given. */
-  readonly autoFinalize?: boolean;
-  /** Goes by itself when it has concluded; `success` keeps one that failed. True unless given. */
-  readonly autoDismiss?: boolean | 'success';
-  /** What the end of the daemon does with it: what it works on would be left between two states. */
-  readonly finishAtEnd?: boolean;
-};
 
 export class Job implements JobControl {
   readonly id: string;
@@ -63,13 +29,11 @@ export class Job implements JobControl {
   readonly #work: JobWork;
   readonly #prepared = deferred<void>();
   readonly #ended = deferred<void>();
+  readonly #cancellation = new Cancellation();
   #status: JobStatus = 'created';
   /** Resolves at a resume, and at a cancel; null while no pause is asked for. */
   #unpaused: Deferred<void> | null = null;
   #isPreparing = false;
-  #isCancelled = false;
-  /** Waits that a cancel ends. */
-  readonly #untilCancelled = new Set<Deferred<never>>();
   #isFinishing = false;
   #ending: Ending | null = null;
   #finalizeAsked: Deferred<void> | null = null;
@@ -167,8 +131,7 @@ export class Job implements JobControl {
       this.#work.wake?.();
       return;
     }
-    this.#isCancelled = true;
-    for (const wait of this.#untilCancelled) wait.reject(cancelled());
+    this.#cancellation.ask();
     this.#unpause();
     this.#finalizeAsked?.resolve();
   }
@@ -176,7 +139,7 @@ export class Job implements JobControl {
   /** Lets a job that is ready take effect. */
   complete(): void {
     this.#check('complete');
-    if (this.#isCancelled || this.#ending === 'cancel') {
+    if (this.#cancellation.isAsked || this.#ending === 'cancel') {
       throw new UsageError(`The active block job '${this.id}' cannot be completed`);
     }
     this.#ending = 'complete';
@@ -225,7 +188,7 @@ export class Job implements JobControl {
   // --- for its work -----------------------------------------------------------------------------------------------
 
   get mustYield(): boolean {
-    return this.#isCancelled || this.#unpaused !== null;
+    return this.#cancellation.isAsked || this.#unpaused !== null;
   }
 
   get ending(): Ending | null {
@@ -233,22 +196,15 @@ export class Job implements JobControl {
   }
 
   async pausePoint(): Promise<void> {
-    while (this.#unpaused !== null && !this.#isCancelled) {
+    while (this.#unpaused !== null && !this.#cancellation.isAsked) {
       this.#setStatus(this.#status === 'ready' ? 'standby' : 'paused');
       await this.#unpaused.promise;
     }
-    this.#refuseCancelled();
+    this.#cancellation.check();
   }
 
-  async unlessCancelled<T>(promise: Promise<T>): Promise<T> {
-    const wait = deferred<never>();
-    this.#untilCancelled.add(wait);
-    if (this.#isCancelled) wait.reject(cancelled());
-    try {
-      return await Promise.race([wait.promise, promise]);
-    } finally {
-      this.#untilCancelled.delete(wait);
-    }
+  unlessCancelled<T>(promise: Promise<T>): Promise<T> {
+    return this.#cancellation.unlessAsked(promise);
   }
 
   endPause(): void {
@@ -273,7 +229,7 @@ export class Job implements JobControl {
     this.#options.emit?.({ name: 'BLOCK_JOB_ERROR', data: { device: this.id, operation, action } });
     // Nobody is there any more to resume a job at the end of the daemon.
     if (action === 'stop' && this.#isFinishing) return 'report';
-    if (action === 'stop' && !this.#isCancelled) {
+    if (action === 'stop' && !this.#cancellation.isAsked) {
       if (this.#ioStatus === 'ok') this.#ioStatus = errno === ENOSPC ? 'nospace' : 'failed';
       this.#unpaused ??= deferred();
     }
@@ -305,10 +261,10 @@ export class Job implements JobControl {
     this.#prepared.resolve();
     try {
       await this.#work.run(this);
-      this.#refuseCancelled();
+      this.#cancellation.check();
       this.#setStatus('waiting');
       await this.#pend();
-      this.#refuseCancelled();
+      this.#cancellation.check();
       await this.#work.finalize?.();
     } catch (error) {
       await this.#abort(error);
@@ -328,16 +284,12 @@ export class Job implements JobControl {
     await this.#finalizeAsked.promise;
   }
 
-  #refuseCancelled(): void {
-    if (this.#isCancelled) throw cancelled();
-  }
-
   async #abort(error: unknown): Promise<void> {
-    this.#error = this.#isCancelled ? strerror(ECANCELED) : messageOf(error);
+    this.#error = this.#cancellation.isAsked ? strerror(ECANCELED) : messageOf(error);
     this.#setStatus('aborting');
     await this.#work.close?.();
     const data = this.#progress();
-    if (this.#isCancelled) this.#options.emit?.({ name: 'BLOCK_JOB_CANCELLED', data });
+    if (this.#cancellation.isAsked) this.#options.emit?.({ name: 'BLOCK_JOB_CANCELLED', data });
     else this.#options.emit?.({ name: 'BLOCK_JOB_COMPLETED', data: { ...data, error: this.#error } });
     this.#conclude((this.#options.autoDismiss ?? true) === true);
   }
@@ -376,10 +328,6 @@ export class Job implements JobControl {
     if (acceptsVerb(this.#status, verb)) return;
     throw new UsageError(`Job '${this.id}' in state '${this.#status}' cannot accept command verb '${verb}'`);
   }
-}
-
-function cancelled(): ColobusError {
-  return new ColobusError(strerror(ECANCELED), { errno: ECANCELED });
 }
 
 function checkSpeed(bytesPerSecond: number): void {

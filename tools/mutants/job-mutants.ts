@@ -20,7 +20,7 @@ export const jobMutants: readonly Mutant[] = [
     rule: 'job',
     breaks: 'a job that was cancelled while it was pending takes effect all the same',
     file: JOB,
-    search: 'await this.#pend();\n            this.#refuseCancelled();',
+    search: 'await this.#pend();\n            this.#cancellation.check();',
     replace: 'await this.#pend();',
     tests: [JOB_TEST],
   },
