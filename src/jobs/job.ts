@@ -5,7 +5,6 @@
  * to its next pause point: it is paused, or cancelled, when no request of it is in flight any more.
  */
 
-import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deadline.ts';
 import { ECANCELED, ENOSPC } from '../base/errno.ts';
@@ -13,9 +12,9 @@ import { messageOf, UsageError } from '../base/errors.ts';
 import { strerror } from '../os/libc.ts';
 import { Cancellation } from './cancellation.ts';
 import { actionFor, type ErrorAction, type OnError } from './error-policy.ts';
-import type { BlockJobProgress } from './job-event.ts';
 import type { IoStatus, JobInfo, JobOptions } from './job-options.ts';
-import { acceptsVerb, isNextStatus, type JobStatus, type JobVerb } from './job-status.ts';
+import { JobReport } from './job-report.ts';
+import { acceptsVerb, type JobStatus, type JobVerb } from './job-status.ts';
 import type { Ending, JobControl, JobWork } from './job-work.ts';
 import { RateLimit } from './rate-limit.ts';
 
@@ -30,15 +29,13 @@ export class Job implements JobControl {
   readonly #prepared = deferred<void>();
   readonly #ended = deferred<void>();
   readonly #cancellation = new Cancellation();
-  #status: JobStatus = 'created';
+  readonly #report: JobReport;
   /** Resolves at a resume, and at a cancel; null while no pause is asked for. */
   #unpaused: Deferred<void> | null = null;
   #isPreparing = false;
   #isFinishing = false;
   #ending: Ending | null = null;
   #finalizeAsked: Deferred<void> | null = null;
-  #done = 0;
-  #total = 0;
   #ioStatus: IoStatus = 'ok';
   #error: string | null = null;
 
@@ -50,14 +47,14 @@ export class Job implements JobControl {
     this.#work = options.work;
     this.clock = options.clock;
     this.limit = new RateLimit(options.clock, options.speed ?? 0);
+    this.#report = new JobReport(options, this.limit);
     this.finishAtEnd = options.finishAtEnd ?? false;
     // Not everybody who starts a job waits for it to be prepared.
     this.#prepared.promise.catch(() => {});
-    this.#emitStatus();
     try {
       checkSpeed(options.speed ?? 0);
     } catch (error) {
-      this.#setStatus('null');
+      this.#report.enter('null');
       throw error;
     }
   }
@@ -65,19 +62,19 @@ export class Job implements JobControl {
   // --- for those who watch it -------------------------------------------------------------------------------------
 
   get status(): JobStatus {
-    return this.#status;
+    return this.#report.status;
   }
 
   get info(): JobInfo {
     return {
       id: this.id,
       type: this.type,
-      status: this.#status,
-      currentProgress: this.#done,
-      totalProgress: this.#total,
+      status: this.status,
+      currentProgress: this.#report.done,
+      totalProgress: this.#report.total,
       ...(this.#error === null ? {} : { error: this.#error }),
       isPaused: this.#unpaused !== null,
-      isReady: this.#status === 'ready' || this.#status === 'standby',
+      isReady: this.status === 'ready' || this.status === 'standby',
       ioStatus: this.#ioStatus,
       speed: this.limit.bytesPerSecond,
       autoFinalize: this.#options.autoFinalize ?? true,
@@ -99,7 +96,7 @@ export class Job implements JobControl {
 
   /** Begins the work, which goes on by itself. */
   start(): void {
-    this.#setStatus('running');
+    this.#report.enter('running');
     void this.#run();
   }
 
@@ -122,11 +119,11 @@ export class Job implements JobControl {
    * is paused refuses.
    */
   cancel(options: { readonly force: boolean }): void {
-    if (!options.force && this.#unpaused !== null && this.#status !== 'pending') {
+    if (!options.force && this.#unpaused !== null && this.status !== 'pending') {
       throw new UsageError(`The block job for device '${this.id}' is currently paused`);
     }
     this.#check('cancel');
-    if (!options.force && this.#status === 'ready') {
+    if (!options.force && this.status === 'ready') {
       this.#ending ??= 'cancel';
       this.#work.wake?.();
       return;
@@ -155,7 +152,7 @@ export class Job implements JobControl {
 
   /** Cancels the job unless it has ended or is about to. */
   cancelIfRunning(): void {
-    if (acceptsVerb(this.#status, 'cancel')) this.cancel({ force: true });
+    if (acceptsVerb(this.status, 'cancel')) this.cancel({ force: true });
   }
 
   /** Lets the job run to its end, whatever it waits for; resolves when it has concluded. */
@@ -166,7 +163,7 @@ export class Job implements JobControl {
       this.#ioStatus = 'ok';
       this.#unpause();
     }
-    if (this.#status === 'ready') this.#ending ??= 'complete';
+    if (this.status === 'ready') this.#ending ??= 'complete';
     this.#finalizeAsked?.resolve();
     this.#work.wake?.();
     await this.ended;
@@ -174,7 +171,7 @@ export class Job implements JobControl {
 
   dismiss(): void {
     this.#check('dismiss');
-    this.#setStatus('null');
+    this.#report.enter('null');
   }
 
   /** Bytes a second from now on; 0 is no limit. */
@@ -197,7 +194,7 @@ export class Job implements JobControl {
 
   async pausePoint(): Promise<void> {
     while (this.#unpaused !== null && !this.#cancellation.isAsked) {
-      this.#setStatus(this.#status === 'ready' ? 'standby' : 'paused');
+      this.#report.enter(this.status === 'ready' ? 'standby' : 'paused');
       await this.#unpaused.promise;
     }
     this.#cancellation.check();
@@ -212,21 +209,21 @@ export class Job implements JobControl {
   }
 
   progress(done: number, total: number): void {
-    this.#done = done;
-    this.#total = total;
+    this.#report.done = done;
+    this.#report.total = total;
   }
 
   ready(): void {
-    this.#setStatus('ready');
+    this.#report.enter('ready');
     if (this.#isFinishing) this.#ending ??= 'complete';
-    this.#options.emit?.({ name: 'BLOCK_JOB_READY', data: this.#progress() });
+    this.#report.ready();
   }
 
   failed(operation: 'read' | 'write', errno: number, policy: OnError): ErrorAction {
     // What was left behind at a target that hangs is nobody's concern any more when it returns.
-    if (!acceptsVerb(this.#status, 'cancel')) return 'report';
+    if (!acceptsVerb(this.status, 'cancel')) return 'report';
     const action = actionFor(policy, errno);
-    this.#options.emit?.({ name: 'BLOCK_JOB_ERROR', data: { device: this.id, operation, action } });
+    this.#report.failed(operation, action);
     // Nobody is there any more to resume a job at the end of the daemon.
     if (action === 'stop' && this.#isFinishing) return 'report';
     if (action === 'stop' && !this.#cancellation.isAsked) {
@@ -241,12 +238,12 @@ export class Job implements JobControl {
   async #prepare(): Promise<void> {
     const pauses = this.#work.pausesToPrepare ?? false;
     this.#isPreparing = true;
-    if (pauses) this.#setStatus('paused');
+    if (pauses) this.#report.enter('paused');
     try {
       await this.#work.prepare?.(this);
     } finally {
       this.#isPreparing = false;
-      if (pauses) this.#setStatus('running');
+      if (pauses) this.#report.enter('running');
     }
   }
 
@@ -262,7 +259,7 @@ export class Job implements JobControl {
     try {
       await this.#work.run(this);
       this.#cancellation.check();
-      this.#setStatus('waiting');
+      this.#report.enter('waiting');
       await this.#pend();
       this.#cancellation.check();
       await this.#work.finalize?.();
@@ -271,62 +268,46 @@ export class Job implements JobControl {
       return;
     }
     await this.#work.close?.();
-    this.#options.emit?.({ name: 'BLOCK_JOB_COMPLETED', data: this.#progress() });
+    this.#report.completed(null);
     this.#conclude(this.#options.autoDismiss !== false);
   }
 
   async #pend(): Promise<void> {
     const waits = !(this.#options.autoFinalize ?? true) && !this.#isFinishing;
     if (waits) this.#finalizeAsked = deferred();
-    this.#setStatus('pending');
+    this.#report.enter('pending');
     if (this.#finalizeAsked === null) return;
-    this.#options.emit?.({ name: 'BLOCK_JOB_PENDING', data: { type: this.type, id: this.id } });
+    this.#report.pending();
     await this.#finalizeAsked.promise;
   }
 
   async #abort(error: unknown): Promise<void> {
     this.#error = this.#cancellation.isAsked ? strerror(ECANCELED) : messageOf(error);
-    this.#setStatus('aborting');
+    this.#report.enter('aborting');
     await this.#work.close?.();
-    const data = this.#progress();
-    if (this.#cancellation.isAsked) this.#options.emit?.({ name: 'BLOCK_JOB_CANCELLED', data });
-    else this.#options.emit?.({ name: 'BLOCK_JOB_COMPLETED', data: { ...data, error: this.#error } });
+    if (this.#cancellation.isAsked) this.#report.cancelled();
+    else this.#report.completed(this.#error);
     this.#conclude((this.#options.autoDismiss ?? true) === true);
   }
 
   #conclude(dismiss: boolean): void {
     this.#unpaused = null;
-    this.#setStatus('concluded');
+    this.#report.enter('concluded');
     if (dismiss) this.dismiss();
     this.#ended.resolve();
   }
 
   #unpause(): void {
-    if (this.#status === 'standby') this.#setStatus('ready');
-    else if (this.#status === 'paused' && !this.#isPreparing) this.#setStatus('running');
+    if (this.status === 'standby') this.#report.enter('ready');
+    else if (this.status === 'paused' && !this.#isPreparing) this.#report.enter('running');
     this.#unpaused?.resolve();
     this.#unpaused = null;
     this.#work.wake?.();
   }
 
-  #progress(): BlockJobProgress {
-    const speed = this.limit.bytesPerSecond;
-    return { device: this.id, len: this.#total, offset: this.#done, speed, type: this.type };
-  }
-
-  #setStatus(status: JobStatus): void {
-    assert(isNextStatus(this.#status, status), `A job goes from ${this.#status} to one of the next statuses`);
-    this.#status = status;
-    this.#emitStatus();
-  }
-
-  #emitStatus(): void {
-    this.#options.emit?.({ name: 'JOB_STATUS_CHANGE', data: { id: this.id, status: this.#status } });
-  }
-
   #check(verb: JobVerb): void {
-    if (acceptsVerb(this.#status, verb)) return;
-    throw new UsageError(`Job '${this.id}' in state '${this.#status}' cannot accept command verb '${verb}'`);
+    if (acceptsVerb(this.status, verb)) return;
+    throw new UsageError(`Job '${this.id}' in state '${this.status}' cannot accept command verb '${verb}'`);
   }
 }
 

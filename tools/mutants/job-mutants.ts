@@ -116,7 +116,7 @@ export const jobMutants: readonly Mutant[] = [
     rule: 'job',
     breaks: 'a job that has ended tells of the requests it left behind',
     file: JOB,
-    search: "if (!acceptsVerb(this.#status, 'cancel'))\n            return 'report';",
+    search: "if (!acceptsVerb(this.status, 'cancel'))\n            return 'report';",
     replace: '',
     tests: [MIRROR_CANCEL_TEST],
   },
