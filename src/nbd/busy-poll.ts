@@ -9,7 +9,7 @@
 
 import type { Clock } from '../base/clock.ts';
 
-const WINDOW_MS = Number(process.env.WIN ?? 60) / 1000;
+const WINDOW_MS = 0.06;
 /** Whatever the clock says, no more turns of the event loop than this are taken. */
 const MAX_TURNS = 256;
 /** Looks in one turn of the event loop, half a microsecond each; with others awake as well, one. */

@@ -143,14 +143,14 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     return true;
   }
 
-  /** Looks for bytes before the event loop tells of them; true where some had come. */
+  /** Looks for bytes before the event loop tells of them; true where whole messages had come. */
   #look(): boolean {
     const transmission = this.#transmission;
     if (transmission === null || transmission.stalled || transmission.ended || this.#state !== 'open') return false;
     if (this.#receive.receiveFrom(this.#direct) === 0) return false;
     this.#poll.arrived();
     if (!this.#consume() || !this.#readOn()) this.#socket.pause();
-    return true;
+    return this.#receive.available === 0;
   }
 
   #shakeHands(): Transmission | null {
