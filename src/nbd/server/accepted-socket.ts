@@ -9,9 +9,11 @@
 
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { ALIGNMENT_BYTES } from '../../os/aligned-memory.ts';
+import { REQUEST_BYTES } from '../protocol/request.ts';
 
-/** Holds a good number of commands without payload. */
-const FIRST_BYTES = 1024;
+/** A command and little more, so that a payload behind it goes on at an aligned place. */
+const FIRST_BYTES = REQUEST_BYTES + ALIGNMENT_BYTES;
 /** Where Node reads to, for all sockets: the sink copies it at once. */
 const firstBytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
 
