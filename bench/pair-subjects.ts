@@ -26,6 +26,8 @@ export type CheckpointMs = {
 export type PairSubject = Subject & {
   /** Quiesced. */
   checkpoint(): Promise<CheckpointMs>;
+  /** `xen-colo-do-checkpoint` on the secondary alone, in milliseconds as the client sees them. Quiesced. */
+  checkpointSecondary(): Promise<number>;
   /** Throws unless the epoch's writes, which were of `chunks` different chunks, are all preserved. */
   verifyPreserved(chunks: number): Promise<void>;
   /** Runs a workload of writes that begins a fresh epoch, and throws unless all of it was preserved. */
@@ -49,6 +51,7 @@ export async function startQemuPair(
       const secondaryMs = await pair.checkpoint();
       return { secondaryMs, sequenceMs: performance.now() - startMs };
     },
+    checkpointSecondary: () => pair.checkpoint(),
     // QEMU says nothing about its buffer; a failed copy would have failed the write, and with it fio or the checkpoint.
     verifyPreserved: async () => {},
     [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
@@ -91,6 +94,7 @@ export function colobusSubject(name: string, pair: ColobusPair): BarePair {
       const { prepareToDoneUs, sequenceMs } = await pair.checkpoint();
       return { secondaryMs: prepareToDoneUs / 1000, sequenceMs };
     },
+    checkpointSecondary: () => pair.checkpointSecondary(),
     verifyPreserved: async chunks => {
       const report = await availableImage(pair);
       const kept = report?.buffer?.chunks;
