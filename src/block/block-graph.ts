@@ -17,6 +17,7 @@ import type { BlockNode } from './block-node.ts';
 import { whileDrained } from './drain.ts';
 import type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
 import { DriverList } from './driver-list.ts';
+import { KeptNodes } from './kept-nodes.ts';
 import { type CommonOptions, checkCommonOptions, inheritedOptions, policyOf } from './node-options.ts';
 import { type ChangedLink, NodeReopening, withFailures } from './node-reopening.ts';
 import { nodesBelow } from './nodes-below.ts';
@@ -33,6 +34,9 @@ export type BlockGraphOptions = {
 };
 
 /** A node, what it was opened with, and whether it was added by name, so that it stays when nobody uses it. */
+/** Adds a node to those that a change under way keeps from being closed. */
+type Keep = (node: BlockNode) => void;
+
 type Entry = {
   readonly node: BlockNode;
   definition: NodeDefinition;
@@ -49,6 +53,7 @@ export class BlockGraph implements AsyncDisposable {
   readonly #findObject: (id: string) => unknown;
   readonly #entries = new Map<string, Entry>();
   /** Names being opened, so that two commands at once cannot take one name. */
+  readonly #kept = new KeptNodes();
   readonly #opening = new Set<string>();
   #lastImplicit = 0;
 
@@ -105,11 +110,16 @@ export class BlockGraph implements AsyncDisposable {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new UsageError(`Failed to find node with node-name='${name}'`);
     refuseUsed(entry.node);
+    if (this.#kept.has(entry.node)) throw new UsageError(`Node ${name} is part of a change under way; try again`);
     await this.#close(name, entry);
   }
 
   /** Gives `parent` another child. Throws UsageError where it takes none, ETIMEDOUT where its requests do not return. */
   async addChild(parent: BlockNode, child: BlockNode): Promise<void> {
+    await this.#whileKept([parent, child], () => this.#addChild(parent, child));
+  }
+
+  async #addChild(parent: BlockNode, child: BlockNode): Promise<void> {
     parent.linkForNewChild(child);
     await whileDrained(parent, this.#clock, () => {
       const { role, permissions } = parent.linkForNewChild(child);
@@ -162,7 +172,24 @@ export class BlockGraph implements AsyncDisposable {
   /** Closes `node` where nobody uses it and it was not added by name. */
   async closeUnused(node: BlockNode): Promise<void> {
     const entry = this.#entries.get(node.name);
-    if (entry?.node === node && !entry.isNamed && node.parents.size === 0) await this.#close(node.name, entry);
+    if (entry?.node !== node || entry.isNamed || node.parents.size > 0 || this.#kept.has(node)) return;
+    await this.#close(node.name, entry);
+  }
+
+  /** Nobody closes `nodes`, or what `change` adds to them, before it has ended. */
+  async #whileKept(nodes: readonly BlockNode[], change: (keep: Keep) => Promise<void>): Promise<void> {
+    const kept: BlockNode[] = [];
+    const keep: Keep = node => {
+      this.#kept.keep(node);
+      kept.push(node);
+    };
+    for (const node of nodes) keep(node);
+    try {
+      await change(keep);
+    } finally {
+      for (const node of kept) this.#kept.letGo(node);
+      for (const node of kept) await this.closeUnused(node);
+    }
   }
 
   /** Makes the image of `node`, which nobody may use then or meanwhile, larger. Throws UsageError, having changed nothing. */
@@ -185,10 +212,15 @@ export class BlockGraph implements AsyncDisposable {
    */
   async reopen(definitions: readonly NodeDefinition[]): Promise<void> {
     for (const [index, definition] of definitions.entries()) this.#drivers.check(definition, ['options', index]);
+    await this.#whileKept([], keep => this.#reopenAll(definitions, keep));
+  }
+
+  async #reopenAll(definitions: readonly NodeDefinition[], keep: Keep): Promise<void> {
     const made: NodeReopening[] = [];
     try {
       for (const definition of definitions) {
         const reopening = this.#planReopening(definition);
+        for (const node of reopening.nodes) keep(node);
         await reopening.make();
         made.push(reopening);
       }
@@ -197,7 +229,6 @@ export class BlockGraph implements AsyncDisposable {
       for (const reopening of made.reverse()) failures.push(...(await reopening.takeBack()));
       throw withFailures(cause, failures);
     }
-    for (const child of made.flatMap(reopening => reopening.formerChildren)) await this.closeUnused(child);
   }
 
   /** Closes all nodes, parents before children. The roots must be gone. */

@@ -210,9 +210,12 @@ export abstract class BlockNode implements AsyncDisposable {
   /** Ends one `beginHurry`. */
   endHurry(): void {}
 
-  /** What waits for a link that was lost fails now, where a driver has it wait for the link to come back. */
+  /**
+   * What waits for a link that was lost fails now, where a driver has it wait for the link to come back. Not below a
+   * child that others use as well: they go on waiting.
+   */
   stopWaiting(): void {
-    for (const edge of this.children.values()) edge.node.stopWaiting();
+    for (const { node } of this.children.values()) if (node.parents.size === 1) node.stopWaiting();
   }
 
   /** Gives up what is in flight below, where a driver can: an nbd node closes its connection. */

@@ -116,6 +116,35 @@ test('a child that was defined with its parent stays where a later node cannot b
   assert.equal(graph.find('inner'), undefined);
 });
 
+test('a node that a reopen may have to go back to is not removed while it is under way', async () => {
+  await using graph = await graphOfTwo();
+  for (const name of ['c', 'd']) await graph.add({ driver: 'memory', 'node-name': name, size: SIZE });
+  await graph.add({
+    driver: 'blkdebug',
+    'node-name': 'slow',
+    image: 'c',
+    'inject-error': [{ event: 'read_aio', errno: 0, 'delay-ms': 20 }],
+  });
+  await graph.add({ driver: 'raw', 'node-name': 'over', file: 'slow' });
+  // The graph's timers keep no process alive.
+  const alive = setInterval(() => {}, 1000);
+  using over = new DiskClient(graph.node('over'));
+  const read = over.read(0, 10);
+  const reopened = graph.reopen([
+    { driver: 'raw', 'node-name': 'top', file: 'b' },
+    { driver: 'raw', 'node-name': 'over', file: 'd' },
+    { driver: 'memory', 'node-name': 'a', size: 2 * SIZE },
+  ]);
+  const refused = assert.rejects(reopened, /^UsageError: Cannot change the option 'size'$/);
+  while (graph.node('a').parents.size > 0) await new Promise(setImmediate);
+  await assert.rejects(graph.remove('a'), /Node a is part of a change under way; try again/);
+  await Promise.all([read, refused]);
+  assert.equal(graph.node('top').children.get('file')?.node, graph.node('a'));
+  await graph.remove('top');
+  await graph.remove('a');
+  clearInterval(alive);
+});
+
 /** A disk that changes its options once, and takes a child and then fails. */
 class FickleNode extends BlockNode {
   #hasChanged = false;

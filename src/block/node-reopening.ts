@@ -32,9 +32,9 @@ export class NodeReopening {
     this.#clock = clock;
   }
 
-  /** The children that the node no longer leads to. */
-  get formerChildren(): readonly BlockNode[] {
-    return this.#plan.links.map(link => link.former);
+  /** The node, the children that it leads to and those that it is to lead to. */
+  get nodes(): readonly BlockNode[] {
+    return [this.#plan.node, ...this.#plan.links.flatMap(({ node, former }) => [former, node])];
   }
 
   /** Makes the change while the node is drained: all of it, or nothing and throws. */

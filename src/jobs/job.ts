@@ -2,7 +2,8 @@
  * Job: long work in the background that can be watched, paused, slowed down, completed and cancelled.
  *
  * Statuses, their order and the events are QEMU's (see JobStatus). What a job is told takes effect when its work comes
- * to its next pause point: it is paused, or cancelled, when no request of it is in flight any more.
+ * to its next pause point: it is paused, or cancelled, when no request of it is in flight any more. A forced cancel
+ * waits for requests a bounded time only, and leaves behind what has not returned.
  */
 
 import type { Clock } from '../base/clock.ts';

@@ -25,7 +25,7 @@ export class BusyPoll {
   #turns = 0;
   #isAwake = false;
 
-  /** `look` takes bytes that have come and that the event loop has not told of yet; false where there are none. */
+  /** `look` takes bytes that have come and that the event loop has not told of yet; false where no whole message had. */
   constructor(clock: Clock, look: () => boolean) {
     this.#clock = clock;
     this.#look = look;

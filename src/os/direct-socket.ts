@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { IoVector } from './io-vector.ts';
 import { read, writev } from './libc.ts';
-import { addressOf } from './memory-address.ts';
+import { addressOfRange } from './memory-address.ts';
 
 /** Bytes `from` to `to` of `bytes`. */
 export type Piece = { readonly bytes: Buffer; readonly from: number; readonly to: number };
@@ -36,7 +36,7 @@ export class DirectSocket {
   /** Reads up to `length` bytes that have come to `at` of `buffer`, and returns how many; of an end the stream tells. */
   receive(buffer: Buffer, at: number, length: number): number {
     const fd = this.#descriptor;
-    return fd < 0 ? 0 : Math.max(0, read(fd, addressOf(buffer) + at, length));
+    return fd < 0 ? 0 : Math.max(0, read(fd, addressOfRange(buffer, at, length), length));
   }
 
   /**

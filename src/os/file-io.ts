@@ -7,16 +7,16 @@
 
 import { EINTR } from '../base/errno.ts';
 import { type FileTransferCall, lastErrno, pread, pwrite } from './libc.ts';
-import { addressOf } from './memory-address.ts';
+import { addressOfRange } from './memory-address.ts';
 
 /** Reads up to `length` bytes at `offset` of the file to `at` of `buffer`. */
 export function readNow(fd: number, buffer: Buffer, at: number, length: number, offset: number): number {
-  return transfer(pread, fd, addressOf(buffer) + at, length, offset);
+  return transfer(pread, fd, addressOfRange(buffer, at, length), length, offset);
 }
 
 /** Writes up to `length` bytes from `at` of `buffer` to `offset` of the file. */
 export function writeNow(fd: number, buffer: Buffer, at: number, length: number, offset: number): number {
-  return transfer(pwrite, fd, addressOf(buffer) + at, length, offset);
+  return transfer(pwrite, fd, addressOfRange(buffer, at, length), length, offset);
 }
 
 function transfer(call: FileTransferCall, fd: number, address: number, length: number, offset: number): number {

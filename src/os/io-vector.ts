@@ -1,6 +1,6 @@
 /** IoVector: an array of `struct iovec`, the pieces of memory that one system call reads or writes. */
 
-import { addressOf } from './memory-address.ts';
+import { addressOf, addressOfRange } from './memory-address.ts';
 
 /** An entry is address and length, u64 each in the machine's byte order: little-endian on all that Node.js runs on. */
 const ENTRY_BYTES = 16;
@@ -22,7 +22,7 @@ export class IoVector {
 
   /** Entry `index` is `length` bytes from `at` of `buffer`, fewer than 2^32. */
   set(index: number, buffer: Buffer, at: number, length: number): void {
-    const address = addressOf(buffer) + at;
+    const address = addressOfRange(buffer, at, length);
     const word = index * WORDS_PER_ENTRY;
     this.#words[word] = address % HIGH_WORD;
     this.#words[word + 1] = Math.floor(address / HIGH_WORD);

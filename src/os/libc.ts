@@ -1,5 +1,5 @@
 /**
- * The C library's calls that Node.js has no function for.
+ * The C library's calls that Node.js has no function for, or has one that costs more than the call itself.
  *
  * Each returns what the C function returns; after -1, `lastErrno()` tells why as long as no other call was made.
  * Offsets are `int64_t`, exact as a number up to 2^53 - 1. `fcntl` and `ioctl` are variadic in C; on Linux's ABIs one

@@ -1,5 +1,6 @@
 /** Addresses of memory, for calls to the C library that are made once a request and take no Buffer apart. */
 
+import { assert } from '../base/assert.ts';
 import { memmove } from './libc.ts';
 
 const addresses = new WeakMap<Buffer, number>();
@@ -10,6 +11,12 @@ const addresses = new WeakMap<Buffer, number>();
  */
 export function addressOf(buffer: Buffer): number {
   return addresses.get(buffer) ?? findAddress(buffer);
+}
+
+/** Where byte `at` of `buffer` lies, if all of the `length` bytes from there on are the buffer's: no other may be named. */
+export function addressOfRange(buffer: Buffer, at: number, length: number): number {
+  assert(at >= 0 && length >= 0 && at + length <= buffer.length, 'A system call is given memory of its buffer only');
+  return addressOf(buffer) + at;
 }
 
 function findAddress(buffer: Buffer): number {

@@ -275,4 +275,12 @@ export const blockMutants: readonly Mutant[] = [
     replace: '',
     tests: [FLUSH_TEST],
   },
+  {
+    rule: 'graph changes',
+    breaks: 'a node that a reopen may have to go back to can be removed meanwhile',
+    file: 'src/block/block-graph.js',
+    search: 'this.#kept.keep(node);',
+    replace: '',
+    tests: ['src/block/graph-changes.test.js'],
+  },
 ];

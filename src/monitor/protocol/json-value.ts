@@ -29,11 +29,6 @@ export function encodeJson(value: unknown): string {
   }
 }
 
-/** The number that a symbol among JSON values stands for. */
-export function numberOf(written: symbol): number {
-  return Number(written.description);
-}
-
 /** The same for what a client sent: also bigints, symbols, and the sign of -0. */
 export function encodeExactly(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
@@ -58,4 +53,9 @@ function toAscii(json: string): string {
     /[\u007f-\uffff]/g,
     unit => `\\u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
   );
+}
+
+/** The number that a symbol among JSON values stands for. */
+export function numberOf(written: symbol): number {
+  return Number(written.description);
 }

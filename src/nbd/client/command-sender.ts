@@ -72,12 +72,14 @@ export class CommandSender {
   #write(): void {
     if (this.#isSending || this.#gathering.isEmpty) return;
     const batch = this.#gathering;
+    const isAll = this.#gathered === this.#slots.inUse;
     this.#gathering = this.#sending;
     this.#sending = batch;
     this.#gathered = 0;
     this.#isSending = true;
     this.#slots.sentBatch += 1;
     if (this.#wire.write(batch.pieces())) this.written();
+    if (isAll) this.#wire.expectAnswer();
     if (this.#isEnding) this.#wire.end();
   }
 }

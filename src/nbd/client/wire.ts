@@ -2,7 +2,7 @@
  * Wire: the byte stream to a server, below the protocol.
  *
  * It reads into one buffer that it uses again and again, so received bytes are valid only during the call that
- * delivers them. One write is under way at a time; its memory belongs to the wire until `wireWritten`.
+ * delivers them. One write is under way at a time; its memory belongs to the wire until `write` says otherwise or `wireWritten`.
  */
 
 import * as net from 'node:net';
@@ -114,9 +114,12 @@ export class Wire {
 
   /** Sends `pieces` in order. True where their memory is free already; else `wireWritten` tells when it is. */
   write(pieces: readonly Piece[]): boolean {
-    const isWritten = this.#direct.send(pieces, this.#written);
+    return this.#direct.send(pieces, this.#written);
+  }
+
+  /** All that the server owes is the answer to what was written last, which is looked out for. */
+  expectAnswer(): void {
     this.#poll.expect();
-    return isWritten;
   }
 
   /** Sends what was written and then closes. */

@@ -26,7 +26,7 @@ import { ReceiveBuffer } from './receive-buffer.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import { Transmission, type TransmissionHost } from './transmission.ts';
 
-/** Reads of one connection in a row; then others have their turn. */
+/** Reads of one connection in a turn of the event loop. */
 const MAX_READS = 16;
 
 /** Whether clients may or must encrypt, and by what the server proves who it is. */
@@ -56,6 +56,8 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
   #transmission: Transmission | null = null;
   #target: NbdExport | null = null;
   #settleScheduled = false;
+  /** It has read much in a row, and others have their turn before it reads on. */
+  #yields = false;
   #isStartingTls = false;
   #isStopping = false;
   #state: 'open' | 'closing' | 'closed' = 'open';
@@ -128,7 +130,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     }
     const transmission = this.#transmission;
     // What comes next is read in this turn of the event loop: its replies go out with those that are ready.
-    if (transmission !== null && this.#receive.isFilled) this.#scheduleSettle();
+    if (transmission !== null && this.#receive.isFilled && this.#goesOnReading(transmission)) this.#scheduleSettle();
     else this.#flush();
     if (transmission === null) return !this.#isStartingTls;
     return this.#goesOn(transmission);
@@ -136,17 +138,27 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
 
   /** Reads and works off what else lies in the socket; false where reading must stop for now. */
   #readOn(): boolean {
-    for (let reads = 0; this.#receive.isFilled && reads < MAX_READS; reads++) {
+    for (let reads = 0; this.#receive.isFilled; reads++) {
+      if (reads === MAX_READS) {
+        this.#yields = true;
+        this.#scheduleSettle();
+        return false;
+      }
       this.#receive.receiveFrom(this.#direct);
       if (!this.#consume()) return false;
     }
     return true;
   }
 
+  #goesOnReading(transmission: Transmission): boolean {
+    return !transmission.stalled && !transmission.ended;
+  }
+
   /** Looks for bytes before the event loop tells of them; true where whole messages had come. */
   #look(): boolean {
     const transmission = this.#transmission;
-    if (transmission === null || transmission.stalled || transmission.ended || this.#state !== 'open') return false;
+    if (transmission === null || this.#yields || this.#state !== 'open') return false;
+    if (!this.#goesOnReading(transmission)) return false;
     if (this.#receive.receiveFrom(this.#direct) === 0) return false;
     this.#poll.arrived();
     if (!this.#consume() || !this.#readOn()) this.#socket.pause();
@@ -237,8 +249,9 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
     this.#settleScheduled = false;
     const transmission = this.#transmission;
     if (transmission === null || this.#state !== 'open') return;
-    if (transmission.stalled) {
-      if (this.#consume()) this.#socket.resume();
+    if (transmission.stalled || this.#yields) {
+      this.#yields = false;
+      if (this.#consume() && this.#readOn()) this.#socket.resume();
     } else {
       this.#flush();
       this.#goesOn(transmission);
