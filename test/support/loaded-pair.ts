@@ -91,11 +91,6 @@ export class LoadedPair implements AsyncDisposable {
     await Promise.all(this.loads.map(load => load.acknowledges(count)));
   }
 
-  /** Resolves when every write has completed that is in flight at the call. */
-  async completesInFlight(): Promise<void> {
-    await Promise.all(this.loads.map(load => load.completesInFlight()));
-  }
-
   /** Another write to disk `index`, into the trap; rejects as the guest's would. */
   async springTrap(index: number = 0): Promise<void> {
     const disk = this.pair.disks[index] ?? assert.fail();
