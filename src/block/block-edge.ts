@@ -84,9 +84,7 @@ export class BlockEdge {
     }
     for (const other of node.parents) {
       if (other === this) continue;
-      if (other.permissions.resize) {
-        throw new UsageError(`Node '${node.name}' is being resized; try again when that is done`, { errno: EBUSY });
-      }
+      if (other.permissions.resize) throw beingResized(node);
       if (permissions.resize) {
         throw new UsageError(
           `Permission conflict on node '${node.name}': permissions 'resize' are unshared by ${other.holder}; remove that first`,
@@ -118,9 +116,7 @@ export class BlockEdge {
   /** Throws UsageError where `node` cannot stand in for the child: what is above relies on its size and limits. */
   checkRetarget(node: BlockNode): void {
     const { lengthBytes, limits } = this.#node;
-    if (this.#permissions.resize) {
-      throw new UsageError(`Node '${this.#node.name}' is being resized; try again when that is done`, { errno: EBUSY });
-    }
+    if (this.#permissions.resize) throw beingResized(this.#node);
     if (node.lengthBytes !== lengthBytes) {
       throw new UsageError(
         `Node '${node.name}' has ${node.lengthBytes} bytes and node '${this.#node.name}', which ${this.holder} uses, ` +
@@ -170,4 +166,8 @@ export class BlockEdge {
     if (request.fastOnly && !node.limits.fastZeroes) return ENOTSUP;
     return 0;
   }
+}
+
+function beingResized(node: BlockNode): UsageError {
+  return new UsageError(`Node '${node.name}' is being resized; try again when that is done`, { errno: EBUSY });
 }

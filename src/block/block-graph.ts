@@ -17,7 +17,6 @@ import type { BlockNode } from './block-node.ts';
 import { whileDrained } from './drain.ts';
 import type { Driver, NodeDefinition, NodeReference, OpenContext } from './driver.ts';
 import { DriverList } from './driver-list.ts';
-import { KeptNodes } from './kept-nodes.ts';
 import { type CommonOptions, checkCommonOptions, inheritedOptions, policyOf } from './node-options.ts';
 import { type ChangedLink, NodeReopening, withFailures } from './node-reopening.ts';
 import { nodesBelow } from './nodes-below.ts';
@@ -34,9 +33,6 @@ export type BlockGraphOptions = {
 };
 
 /** A node, what it was opened with, and whether it was added by name, so that it stays when nobody uses it. */
-/** Adds a node to those that a change under way keeps from being closed. */
-type Keep = (node: BlockNode) => void;
-
 type Entry = {
   readonly node: BlockNode;
   definition: NodeDefinition;
@@ -52,8 +48,9 @@ export class BlockGraph implements AsyncDisposable {
   readonly #emit: BlockEventSink;
   readonly #findObject: (id: string) => unknown;
   readonly #entries = new Map<string, Entry>();
+  /** For each change under way the nodes that it needs: nobody closes them meanwhile. */
+  readonly #keptNodes = new Set<ReadonlySet<BlockNode>>();
   /** Names being opened, so that two commands at once cannot take one name. */
-  readonly #kept = new KeptNodes();
   readonly #opening = new Set<string>();
   #lastImplicit = 0;
 
@@ -110,13 +107,13 @@ export class BlockGraph implements AsyncDisposable {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new UsageError(`Failed to find node with node-name='${name}'`);
     refuseUsed(entry.node);
-    if (this.#kept.has(entry.node)) throw new UsageError(`Node ${name} is part of a change under way; try again`);
+    if (this.#isKept(entry.node)) throw new UsageError(`Node ${name} is part of a change under way; try again`);
     await this.#close(name, entry);
   }
 
   /** Gives `parent` another child. Throws UsageError where it takes none, ETIMEDOUT where its requests do not return. */
   async addChild(parent: BlockNode, child: BlockNode): Promise<void> {
-    await this.#whileKept([parent, child], () => this.#addChild(parent, child));
+    await this.#whileKept(new Set([parent, child]), () => this.#addChild(parent, child));
   }
 
   async #addChild(parent: BlockNode, child: BlockNode): Promise<void> {
@@ -172,24 +169,23 @@ export class BlockGraph implements AsyncDisposable {
   /** Closes `node` where nobody uses it and it was not added by name. */
   async closeUnused(node: BlockNode): Promise<void> {
     const entry = this.#entries.get(node.name);
-    if (entry?.node !== node || entry.isNamed || node.parents.size > 0 || this.#kept.has(node)) return;
+    if (entry?.node !== node || entry.isNamed || node.parents.size > 0 || this.#isKept(node)) return;
     await this.#close(node.name, entry);
   }
 
-  /** Nobody closes `nodes`, or what `change` adds to them, before it has ended. */
-  async #whileKept(nodes: readonly BlockNode[], change: (keep: Keep) => Promise<void>): Promise<void> {
-    const kept: BlockNode[] = [];
-    const keep: Keep = node => {
-      this.#kept.keep(node);
-      kept.push(node);
-    };
-    for (const node of nodes) keep(node);
+  /** Nobody closes `nodes`, nor what `change` adds to them, before it has ended. */
+  async #whileKept(nodes: Set<BlockNode>, change: () => Promise<void>): Promise<void> {
+    this.#keptNodes.add(nodes);
     try {
-      await change(keep);
+      await change();
     } finally {
-      for (const node of kept) this.#kept.letGo(node);
-      for (const node of kept) await this.closeUnused(node);
+      this.#keptNodes.delete(nodes);
+      for (const node of nodes) await this.closeUnused(node);
     }
+  }
+
+  #isKept(node: BlockNode): boolean {
+    return [...this.#keptNodes].some(nodes => nodes.has(node));
   }
 
   /** Makes the image of `node`, which nobody may use then or meanwhile, larger. Throws UsageError, having changed nothing. */
@@ -212,15 +208,17 @@ export class BlockGraph implements AsyncDisposable {
    */
   async reopen(definitions: readonly NodeDefinition[]): Promise<void> {
     for (const [index, definition] of definitions.entries()) this.#drivers.check(definition, ['options', index]);
-    await this.#whileKept([], keep => this.#reopenAll(definitions, keep));
+    const kept = new Set<BlockNode>();
+    await this.#whileKept(kept, () => this.#reopenAll(definitions, kept));
   }
 
-  async #reopenAll(definitions: readonly NodeDefinition[], keep: Keep): Promise<void> {
+  /** Adds to `kept` the nodes that it needs, also to go back. */
+  async #reopenAll(definitions: readonly NodeDefinition[], kept: Set<BlockNode>): Promise<void> {
     const made: NodeReopening[] = [];
     try {
       for (const definition of definitions) {
         const reopening = this.#planReopening(definition);
-        for (const node of reopening.nodes) keep(node);
+        for (const node of reopening.nodes) kept.add(node);
         await reopening.make();
         made.push(reopening);
       }

@@ -69,3 +69,14 @@ export async function whileDrained(node: BlockNode, clock: Clock, act: () => unk
     release();
   }
 }
+
+/** Waits in a hurry until nothing of `root` is in flight. Throws ETIMEDOUT with `message` where something stays. */
+export async function idleInTime(root: BlockBackend, deadlineMs: number, clock: Clock, message: string): Promise<void> {
+  const hurry = new Hurry();
+  hurry.add(root.node);
+  try {
+    await withDeadline(root.idle(), deadlineMs, clock, message);
+  } finally {
+    hurry.end();
+  }
+}

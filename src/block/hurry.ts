@@ -1,8 +1,5 @@
 /** Hurry: somebody waits for requests, so nodes hold none back of their own accord, as a throttle node does. */
 
-import type { Clock } from '../base/clock.ts';
-import { withDeadline } from '../base/deadline.ts';
-import type { BlockBackend } from './block-backend.ts';
 import type { BlockNode } from './block-node.ts';
 import { nodesBelow } from './nodes-below.ts';
 
@@ -22,16 +19,5 @@ export class Hurry {
   end(): void {
     for (const node of this.#nodes) node.endHurry();
     this.#nodes.clear();
-  }
-}
-
-/** Waits in a hurry until nothing of `root` is in flight. Throws ETIMEDOUT with `message` where something stays. */
-export async function idleInTime(root: BlockBackend, deadlineMs: number, clock: Clock, message: string): Promise<void> {
-  const hurry = new Hurry();
-  hurry.add(root.node);
-  try {
-    await withDeadline(root.idle(), deadlineMs, clock, message);
-  } finally {
-    hurry.end();
   }
 }

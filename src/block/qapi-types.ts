@@ -15,8 +15,13 @@ export function uint32(): z.ZodNumber {
 
 /** A number that is 0 or more and need not be whole. The monitor gives `20.0`, which is no integer, as a symbol. */
 export function nonNegative(): z.ZodType<number> {
-  const numberOf = (value: unknown): unknown => (typeof value === 'symbol' ? Number(value.description) : value);
-  return describedAs(z.number().min(0), z.preprocess(numberOf, z.number().min(0)));
+  const plain = (value: unknown): unknown => (typeof value === 'symbol' ? numberOf(value) : value);
+  return describedAs(z.number().min(0), z.preprocess(plain, z.number().min(0)));
+}
+
+/** The number that a symbol among JSON values stands for. */
+export function numberOf(written: symbol): number {
+  return Number(written.description);
 }
 
 /** One of several types, told apart by its JSON type; `name` is QEMU's for it. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DiskClient } from '../../test/support/disk-client.ts';
 import { LiveCopy } from '../../test/support/live-copy.ts';
+import { mirrorOf, untilHeld } from '../../test/support/mirror-of.ts';
 import { NbdPeer } from '../../test/support/nbd-peer.ts';
 import { deferred } from '../base/deadline.ts';
 import { silentLogger } from '../base/logger.ts';
@@ -11,30 +12,9 @@ import { BlockGraph } from '../block/block-graph.ts';
 import { drivers } from '../drivers/index.ts';
 import { SimulatedClock } from '../sim/simulated-clock.ts';
 import { Job } from './job.ts';
-import { type MirrorOptions, MirrorWork } from './mirror-work.ts';
 
-const OPTIONS: Omit<MirrorOptions, 'graph' | 'clock' | 'source' | 'target' | 'replaces'> = {
-  holder: "job 'j'",
-  checkReplacement: () => {},
-  sync: 'full',
-  copyMode: 'background',
-  granularityBytes: 4096,
-  bufferBytes: 4 * 1024 * 1024,
-  onSourceError: 'report',
-  onTargetError: 'ignore',
-};
-
-function mirrorOf(copy: LiveCopy): MirrorWork {
-  const { graph, clock, source, target } = copy;
-  return new MirrorWork({ ...OPTIONS, graph, clock, source, target, replaces: source });
-}
-
-/** Brings a mirror to where its users are held and a flush of the target is under way. */
-async function untilHeld(copy: LiveCopy, job: Job): Promise<void> {
-  await copy.until(() => job.status === 'ready', { writes: false });
-  job.complete();
-  await copy.until(() => copy.guest.backend.isHeld && copy.target.waiting[0]?.kind === 'flush', { writes: false });
-}
+/** An error of the target alone ends no mirror here: what is tested is that a cancel does. */
+const IGNORING = { onTargetError: 'ignore' } as const;
 
 /** Lets the source do what it is asked; the target does not move. */
 async function settleSource(copy: LiveCopy): Promise<void> {
@@ -46,7 +26,7 @@ async function settleSource(copy: LiveCopy): Promise<void> {
 
 test('a forced cancel ends a mirror whose target hangs, which is in use until it answers, and the source is not', async () => {
   await using copy = await LiveCopy.create({ seed: 10 });
-  const job = copy.start(mirrorOf(copy));
+  const job = copy.start(mirrorOf(copy, IGNORING));
   await copy.until(() => copy.target.waiting.length > 0, { writes: false });
   await settleSource(copy);
   job.cancel({ force: true });
@@ -71,7 +51,7 @@ test('a forced cancel ends a mirror whose target hangs, which is in use until it
 test('before the users are held a flush that hangs is waited for until a deadline or a cancel, and they stay', async () => {
   for (const end of ['cancel', 'deadline'] as const) {
     await using copy = await LiveCopy.create({ seed: 11 });
-    const job = copy.start(mirrorOf(copy));
+    const job = copy.start(mirrorOf(copy, IGNORING));
     await copy.until(() => job.status === 'ready', { writes: false });
     job.complete();
     await copy.until(() => job.status === 'pending' && copy.target.waiting[0]?.kind === 'flush', { writes: false });
@@ -94,7 +74,7 @@ test('before the users are held a flush that hangs is waited for until a deadlin
 
 test('a cancel while the users are held ends that, and they stay', async () => {
   await using copy = await LiveCopy.create({ seed: 12 });
-  const job = copy.start(mirrorOf(copy));
+  const job = copy.start(mirrorOf(copy, IGNORING));
   await untilHeld(copy, job);
   job.cancel({ force: true });
   await settleSource(copy);
@@ -115,7 +95,7 @@ test('a cancel does not wait for a target whose server is gone to come back', { 
   const address = { type: 'unix', path: server.socket };
   const target = await graph.add({ driver: 'nbd', 'node-name': 'target', server: address, 'reconnect-delay': 60 });
   using guest = new DiskClient(source);
-  const work = new MirrorWork({ ...OPTIONS, graph, clock, source, target, replaces: source });
+  const work = mirrorOf({ graph, clock, source, target }, IGNORING);
   const isReady = deferred<void>();
   const emit = ({ name }: { readonly name: string }): void => {
     if (name === 'BLOCK_JOB_READY') isReady.resolve();

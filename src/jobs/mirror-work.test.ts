@@ -2,29 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DiskClient } from '../../test/support/disk-client.ts';
 import { LiveCopy } from '../../test/support/live-copy.ts';
+import { mirrorOf, untilHeld } from '../../test/support/mirror-of.ts';
 import { systemClock } from '../base/clock.ts';
 import { UsageError } from '../base/errors.ts';
 import { BlockGraph } from '../block/block-graph.ts';
 import { drivers } from '../drivers/index.ts';
 import type { SyncMode } from './initial-ranges.ts';
 import { Job } from './job.ts';
-import { type CopyMode, type MirrorOptions, MirrorWork } from './mirror-work.ts';
-
-const OPTIONS: Omit<MirrorOptions, 'graph' | 'clock' | 'source' | 'target' | 'replaces'> = {
-  holder: "job 'j'",
-  checkReplacement: () => {},
-  sync: 'full',
-  copyMode: 'background',
-  granularityBytes: 4096,
-  bufferBytes: 4 * 1024 * 1024,
-  onSourceError: 'report',
-  onTargetError: 'report',
-};
-
-function mirrorOf(copy: LiveCopy, options: Partial<MirrorOptions> = {}): MirrorWork {
-  const { graph, clock, source, target } = copy;
-  return new MirrorWork({ ...OPTIONS, graph, clock, source, target, replaces: source, ...options });
-}
+import type { CopyMode } from './mirror-work.ts';
 
 for (const copyMode of ['background', 'write-blocking'] as const) {
   for (const end of ['complete', 'cancel'] as const) {
@@ -194,20 +179,13 @@ test('the users go over only once the target has been flushed while they were he
     ],
   });
   using guest = new DiskClient(source);
-  const work = new MirrorWork({ ...OPTIONS, graph, clock: systemClock, source, target, replaces: source });
+  const work = mirrorOf({ graph, clock: systemClock, source, target });
   const job = new Job({ id: 'j', type: 'mirror', work, clock: systemClock, autoDismiss: false, finishAtEnd: true });
   job.start();
   await job.finish();
   assert.equal(job.info.error, "Input/output error: Flushing job 'j' failed: EIO on node 'target'");
   assert.equal(guest.backend.node, source);
 });
-
-/** Brings a mirror to where its users are held and a flush of the target is under way. */
-async function untilHeld(copy: LiveCopy, job: Job): Promise<void> {
-  await copy.until(() => job.status === 'ready', { writes: false });
-  job.complete();
-  await copy.until(() => copy.guest.backend.isHeld && copy.target.waiting[0]?.kind === 'flush', { writes: false });
-}
 
 test('users are held no longer than a deadline for a target that hangs, and stay with the source', async () => {
   await using copy = await LiveCopy.create({ seed: 8 });
@@ -249,7 +227,7 @@ test('of two mirrors of one node that begin at once the second is refused, and t
   );
   assert.ok(source !== undefined);
   const [first, second] = targets.map((target, i) => {
-    const work = new MirrorWork({ ...OPTIONS, graph, clock: systemClock, source, target, replaces: source });
+    const work = mirrorOf({ graph, clock: systemClock, source, target });
     const job = new Job({ id: `j${i}`, type: 'mirror', work, clock: systemClock, autoDismiss: false });
     job.start();
     return job;

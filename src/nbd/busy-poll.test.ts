@@ -19,6 +19,13 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise<void>(resolve => setImmediate(resolve));
 }
 
+/** Nobody has the event loop stay awake and look at `clock`. */
+async function assertAsleep(clock: WatchedClock): Promise<void> {
+  const before = clock.looks;
+  await turns(20);
+  assert.equal(clock.looks, before);
+}
+
 /** A poll whose peer answered soon after the last word, and which waits for the next answer. */
 function quickPoll(clock: WatchedClock, look: () => boolean = () => false): BusyPoll {
   const poll = new BusyPoll(clock as unknown as Clock, look);
@@ -37,9 +44,7 @@ test('where the last answer came soon the loop stays awake for the next, until t
   assert.ok(clock.looks >= before + 19, `${clock.looks - before} looks in 20 turns`);
   clock.atMs += 1;
   await turns(2);
-  const after = clock.looks;
-  await turns(20);
-  assert.equal(clock.looks, after);
+  await assertAsleep(clock);
 });
 
 test('after an answer that took long the loop sleeps at once', async () => {
@@ -49,18 +54,14 @@ test('after an answer that took long the loop sleeps at once', async () => {
   await turns(2);
   poll.arrived();
   poll.expect();
-  const before = clock.looks;
-  await turns(20);
-  assert.equal(clock.looks, before);
+  await assertAsleep(clock);
 });
 
 test('a clock that stands still keeps no process awake', async () => {
   const clock = new WatchedClock();
   quickPoll(clock);
   await turns(300);
-  const before = clock.looks;
-  await turns(20);
-  assert.equal(clock.looks, before);
+  await assertAsleep(clock);
 });
 
 test('while the loop is awake it looks for bytes itself, several times a turn where nobody else is awake', async () => {

@@ -17,8 +17,8 @@ import { addressOfRange } from './memory-address.ts';
 /** Bytes `from` to `to` of `bytes`. */
 export type Piece = { readonly bytes: Buffer; readonly from: number; readonly to: number };
 
-/** What Node.js keeps under a name that its types do not give away; null once the socket is closed. */
-type SocketInternals = { readonly _handle: { readonly fd?: number } | null };
+/** What Node.js keeps under a name that its types do not give away; no handle once the socket is closed. */
+export type SocketInternals = { _handle: { readonly fd?: number } | null };
 
 const vector = new IoVector(64);
 

@@ -54,8 +54,8 @@ export const throttleMutants: readonly Mutant[] = [
     rule: 'throttle',
     breaks: 'a drain waits for the limits',
     file: DRAIN,
-    search: 'hurry.add(root.node);',
-    replace: '',
+    search: 'root.hold();\n            hurry.add(root.node);',
+    replace: 'root.hold();',
     tests: [NODE_TEST],
   },
   {
@@ -70,8 +70,8 @@ export const throttleMutants: readonly Mutant[] = [
     rule: 'throttle',
     breaks: 'after a drain there are no limits',
     file: DRAIN,
-    search: 'hurry.end();',
-    replace: '',
+    search: 'hurry.end();\n        for (const root of held)',
+    replace: 'for (const root of held)',
     tests: [NODE_TEST],
   },
   {

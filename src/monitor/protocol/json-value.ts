@@ -1,5 +1,7 @@
 /** JSON values as the monitor reads and writes them. */
 
+import { numberOf } from '../../block/qapi-types.ts';
+
 /**
  * An integer that a double cannot hold exactly is a bigint. A whole number that is written as none, such as `1e6` or
  * `1.0`, may be a symbol described by its text (see JsonReader): no schema takes that for an integer.
@@ -53,9 +55,4 @@ function toAscii(json: string): string {
     /[\u007f-\uffff]/g,
     unit => `\\u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
   );
-}
-
-/** The number that a symbol among JSON values stands for. */
-export function numberOf(written: symbol): number {
-  return Number(written.description);
 }

@@ -10,6 +10,7 @@
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ALIGNMENT_BYTES } from '../../os/aligned-memory.ts';
+import type { SocketInternals } from '../../os/direct-socket.ts';
 import { REQUEST_BYTES } from '../protocol/request.ts';
 
 /** A command and little more, so that a payload behind it goes on at an aligned place. */
@@ -27,9 +28,6 @@ export interface ByteSink {
 }
 
 export type ReceiveMode = 'in-place' | 'copy';
-
-/** What Node.js keeps under names that its types do not give away. */
-type SocketInternals = { _handle: object | null };
 
 /**
  * Starts reading from `accepted`, which is paused, into `sink`. Returns the socket to use from now on, of which the

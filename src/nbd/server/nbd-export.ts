@@ -13,7 +13,7 @@ import { messageOf, UsageError } from '../../base/errors.ts';
 import { BlockBackend } from '../../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../../block/block-edge.ts';
 import type { BlockNode } from '../../block/block-node.ts';
-import { idleInTime } from '../../block/hurry.ts';
+import { idleInTime } from '../../block/drain.ts';
 import type { NodeBitmap } from '../../block/node-bitmaps.ts';
 import {
   NBD_FLAG_BLOCK_STATUS_PAYLOAD,

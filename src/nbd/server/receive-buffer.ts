@@ -85,9 +85,11 @@ export class ReceiveBuffer {
     const roomBytes = limit - this.#end;
     assert(roomBytes > 0, 'A parser that waits for more says how much, or has taken all');
     const received = socket.receive(bytes, this.#end, roomBytes);
-    this.#end += received;
     this.#isFilled = received === roomBytes;
-    this.#wanted = 0;
+    if (received > 0) {
+      this.#end += received;
+      this.#wanted = 0;
+    }
     return received;
   }
 
