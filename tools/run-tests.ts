@@ -1,6 +1,8 @@
 /**
  * `npm test -- [WORD…]`: runs the built test files, all of them or those whose path contains one of the words.
  *
+ * Files named `*.timed.test.ts` compare rates, which whatever runs beside them would change: they come last, one by one.
+ *
  * A line a file as it ends, the failures in full at the end, and the counts last. A test that is skipped or marked as
  * to do fails the run, and so does a file without a test: nothing is left out silently.
  */
@@ -27,7 +29,13 @@ async function main(words: readonly string[]): Promise<number> {
     return 1;
   }
   const startMs = performance.now();
-  const tally = await runFiles(files);
+  const tally: Tally = { pass: 0, fail: 0, skipped: 0, todo: 0, problems: [] };
+  await runFiles(
+    files.filter(file => !isTimed(file)),
+    Math.max(2, availableParallelism()),
+    tally,
+  );
+  await runFiles(files.filter(isTimed), 1, tally);
   for (const problem of tally.problems) print(`\nFAIL ${problem.label}\n${describe(problem.reason)}`);
   print(`\n# files ${files.length} in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
   print(`# tests ${tally.pass + tally.fail + tally.skipped + tally.todo}`);
@@ -47,13 +55,16 @@ function hasSource(file: string): boolean {
   return existsSync(resolve(projectRoot, file.replace(/\.js$/, '.ts')));
 }
 
-async function runFiles(files: readonly string[]): Promise<Tally> {
-  const tally: Tally = { pass: 0, fail: 0, skipped: 0, todo: 0, problems: [] };
-  const events = run({
-    files: files.map(file => resolve(buildRoot, file)),
-    concurrency: Math.max(2, availableParallelism()),
-    timeout: FILE_TIMEOUT_MS,
-  });
+function isTimed(file: string): boolean {
+  return file.endsWith('.timed.test.js');
+}
+
+/** Runs `files`, so many at a time, and adds to `tally` how their tests ended. */
+async function runFiles(files: readonly string[], concurrency: number, tally: Tally): Promise<void> {
+  // With no file named, the runner would look for some itself.
+  if (files.length === 0) return;
+  const paths = files.map(file => resolve(buildRoot, file));
+  const events = run({ files: paths, concurrency, timeout: FILE_TIMEOUT_MS });
   const output = new Map<string, string>();
   for await (const { type, data } of events) {
     if (type === 'test:complete' && data.name === data.file) reportFile(data.file, data.details);
@@ -62,7 +73,6 @@ async function runFiles(files: readonly string[]): Promise<Tally> {
     else if (type === 'test:diagnostic' && data.file !== undefined)
       print(`  ${relativeFile(data.file)}: ${data.message}`);
   }
-  return tally;
 }
 
 function reportFile(file: string, details: { readonly duration_ms: number; readonly error?: unknown }): void {
