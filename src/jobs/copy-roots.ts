@@ -1,12 +1,11 @@
 /** CopyRoots: the two roots through which a job copies from one node to another, and how much it may ask at once. */
 
 import type { Clock } from '../base/clock.ts';
-import { withDeadline } from '../base/deadline.ts';
 import { ColobusError, UsageError } from '../base/errors.ts';
 import { BlockBackend } from '../block/block-backend.ts';
 import { READ_SHARED, WRITE_EXCLUSIVE } from '../block/block-edge.ts';
 import type { BlockNode } from '../block/block-node.ts';
-import { Hurry } from '../block/hurry.ts';
+import { idleInTime } from '../block/drain.ts';
 import { strerror } from '../os/libc.ts';
 import type { CopySides } from './range-copy.ts';
 import { flushSide, SideError } from './side.ts';
@@ -77,18 +76,14 @@ export class CopyRoots {
   async close(clock: Clock): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const hurry = new Hurry();
-    const gone = Promise.all(
-      [this.source, this.target].map(async root => {
-        root.close();
-        hurry.add(root.node);
-        await root.idle();
-        root.detach();
-      }),
-    );
+    const closing = [this.source, this.target].map(root => {
+      root.close();
+      void root.idle().then(() => root.detach());
+      // Each side is in a hurry for itself: one that hangs takes no limits off the other.
+      return idleInTime(root, CLOSE_DEADLINE_MS, clock, 'Requests did not return').catch(() => {});
+    });
     if (this.target.inFlight > 0) this.target.node.stopWaiting();
-    await withDeadline(gone, CLOSE_DEADLINE_MS, clock, 'Requests did not return').catch(() => {});
-    hurry.end();
+    await Promise.all(closing);
   }
 }
 

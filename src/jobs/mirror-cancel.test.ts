@@ -32,9 +32,11 @@ test('a forced cancel ends a mirror whose target hangs, which is in use until it
   job.cancel({ force: true });
   await settleSource(copy);
   assert.equal(job.status, 'aborting');
+  assert.deepEqual([copy.source.hurries, copy.target.hurries], [0, 1], 'only the side that hangs loses its limits');
   copy.clock.advance(5000);
   await settleSource(copy);
   assert.equal(job.status, 'concluded');
+  assert.deepEqual([copy.source.hurries, copy.target.hurries], [0, 0]);
   assert.equal(job.info.error, 'Operation canceled');
   assert.deepEqual([...copy.source.parents], [copy.guest.backend.edge]);
   await assert.rejects(

@@ -14,6 +14,8 @@ type Operation = { readonly request: BlockRequest; halves: number };
 
 export class SimulatedDisk extends BlockNode {
   readonly bytes: Buffer;
+  /** How many wait for its requests in a hurry. */
+  hurries = 0;
   readonly #operations: Operation[] = [];
 
   constructor(name: string, bytes: Buffer, limits: NodeLimits = DEFAULT_LIMITS) {
@@ -28,6 +30,14 @@ export class SimulatedDisk extends BlockNode {
 
   protected override perform(request: BlockRequest): void {
     this.#operations.push({ request, halves: 0 });
+  }
+
+  override beginHurry(): void {
+    this.hurries += 1;
+  }
+
+  override endHurry(): void {
+    this.hurries -= 1;
   }
 
   /** Moves the operation at `index` (taken modulo their number) by one step, or completes it with `errno`. */
