@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { TemporaryFolder } from '../../test/support/temporary-folder.ts';
@@ -112,6 +112,23 @@ test('where nothing has come, the peer has gone or the socket is closed there is
   assert.equal(direct.receive(target, 0, 100), 0);
   pair.near.destroy();
   assert.equal(direct.receive(target, 0, 100), 0);
+});
+
+test('a connection that the peer has reset is told by the stream as reset, not as ended', async () => {
+  const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const near = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' });
+  const [far] = (await once(server, 'connection')) as [Socket];
+  if (near.connecting) await once(near, 'connect');
+  near.pause();
+  far.resetAndDestroy();
+  await once(far, 'close');
+  const failed = once(near, 'error');
+  assert.equal(new DirectSocket(near).receive(Buffer.alloc(100), 0, 100), 0);
+  const [error] = await failed;
+  assert.equal(error.code, 'ECONNRESET');
+  assert.equal(error.syscall, 'read');
+  server.close();
 });
 
 test('what is no plain socket sends all itself, and nothing is received past it', async () => {

@@ -10,8 +10,10 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { getSystemErrorName } from 'node:util';
+import { EAGAIN, EINTR } from '../base/errno.ts';
 import { IoVector } from './io-vector.ts';
-import { read, writev } from './libc.ts';
+import { lastErrno, read, writev } from './libc.ts';
 import { addressOfRange } from './memory-address.ts';
 
 /** Bytes `from` to `to` of `bytes`. */
@@ -33,10 +35,24 @@ export class DirectSocket {
     this.#internals = isPlain ? (stream as unknown as SocketInternals) : null;
   }
 
-  /** Reads up to `length` bytes that have come to `at` of `buffer`, and returns how many; of an end the stream tells. */
+  /**
+   * Reads up to `length` bytes that have come to `at` of `buffer`, and returns how many; of an end, and of a failure, the
+   * stream tells.
+   */
   receive(buffer: Buffer, at: number, length: number): number {
     const fd = this.#descriptor;
-    return fd < 0 ? 0 : Math.max(0, read(fd, addressOfRange(buffer, at, length), length));
+    if (fd < 0) return 0;
+    const received = read(fd, addressOfRange(buffer, at, length), length);
+    if (received >= 0) return received;
+    this.#failStream('read', lastErrno());
+    return 0;
+  }
+
+  /** The kernel tells of a failure once: the stream would only see the end that follows it. */
+  #failStream(syscall: string, errno: number): void {
+    if (errno === EAGAIN || errno === EINTR) return;
+    const code = getSystemErrorName(-errno);
+    this.#stream.destroy(Object.assign(new Error(`${syscall} ${code}`), { code, errno: -errno, syscall }));
   }
 
   /**

@@ -178,4 +178,12 @@ export const nbdMutants: readonly Mutant[] = [
     replace: 'const start = skip >= to - from ? to : from;',
     tests: [DIRECT_TEST],
   },
+  {
+    rule: 'nbd bytes past the stream',
+    breaks: 'a connection that was reset is told as ended',
+    file: DIRECT,
+    search: "this.#failStream('read', lastErrno());",
+    replace: '',
+    tests: [DIRECT_TEST],
+  },
 ];
