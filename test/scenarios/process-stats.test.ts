@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { ColobusPair } from '../support/colobus-pair.ts';
 import { Daemon } from '../support/daemon.ts';
 import { fetchProcessStats } from '../support/process-stats.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 const MIB = 1024 * 1024;
+/** What docs/performance.md promises. */
+const MAX_IDLE_MIB = 80;
 
 describe('query-process-stats', () => {
   let folder: TemporaryFolder;
@@ -38,6 +41,14 @@ describe('query-process-stats', () => {
     assert.ok(one.rssBytes > one.heapBytes && one.heapBytes > MIB && one.externalBytes > 0, JSON.stringify(one));
     assert.ok(one.uptimeMs > 0 && other.uptimeMs >= one.uptimeMs);
     assert.ok(one.cpuUs.user > 0 && other.cpuUs.user + other.cpuUs.system >= one.cpuUs.user + one.cpuUs.system);
+  });
+
+  it('tells little memory of a pair that has nothing to do', async () => {
+    await using pair = await ColobusPair.start({ directory: folder.path, sizeBytes: 1024 * MIB });
+    for (const { qmp } of [pair.primary, pair.secondary]) {
+      const { rssBytes } = await fetchProcessStats(qmp);
+      assert.ok(rssBytes <= MAX_IDLE_MIB * MIB, `${Math.round(rssBytes / MIB)} MiB are resident`);
+    }
   });
 
   it('refuses what it does not know', async () => {

@@ -1,5 +1,7 @@
-/** The program `colobus` as this build has it; bin/colobus.js runs the one in dist. */
+/** The program `colobus` as this build has it, begun as bin/colobus.js begins the one in dist. */
 
-import { main } from '../../src/cli/main.ts';
+import { setFlagsFromString } from 'node:v8';
 
+setFlagsFromString('--semi-space-growth-factor=1');
+const { main } = await import('../../src/cli/main.ts');
 await main(process.argv.slice(2));

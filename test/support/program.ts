@@ -53,11 +53,11 @@ export class Program implements AsyncDisposable {
     return new Program(spawn(...boundCommand(file, args), { stdio: ['ignore', 'pipe', 'pipe'], ...options }));
   }
 
-  /** Starts `colobus` as this build has it, with the flag and the threads that bin/colobus.js gives it. */
+  /** Starts `colobus` as this build has it, with the threads that bin/colobus.js gives it. */
   static colobus(args: readonly string[], { nodeFlags = [], ...options }: ColobusOptions = {}): Program {
     const entry = join(buildRoot, 'test/support/colobus-entry.js');
     const env = { ...process.env, UV_THREADPOOL_SIZE: '32' };
-    return Program.start(process.execPath, ['--semi-space-growth-factor=1', ...nodeFlags, entry, ...args], {
+    return Program.start(process.execPath, [...nodeFlags, entry, ...args], {
       env,
       ...options,
     });
