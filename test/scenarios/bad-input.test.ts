@@ -166,7 +166,7 @@ describe('a definition that cannot be understood', () => {
     ],
     ['an unknown option of a driver', ['--blockdev', `${GOOD},speed=5`], /'speed'/],
     ['an unknown option of the command', ['--speed', '5'], /Unknown option '--speed'/],
-    ['JSON that is none', ['--blockdev', '{"driver":"file",'], /It is no JSON/, /--blockdev \{"driver":"file",/],
+    ['JSON that is none', ['--blockdev', '{"driver":"file",'], /JSON parse error/, /--blockdev \{"driver":"file",/],
     ['a node-name given twice', ['--blockdev', GOOD, '--blockdev', 'driver=null,node-name=disk,size=1M'], /'disk'/],
     ['a node-name that is none', ['--blockdev', 'driver=null,node-name=1st,size=1M'], /Invalid node-name: '1st'/],
     ['an export of an unknown node', ['--export', 'nbd,id=e,node-name=none'], /node-name='none'/],

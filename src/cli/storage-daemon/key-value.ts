@@ -6,8 +6,11 @@
  * All values are strings until a schema says otherwise (coerce-strings.ts). Source: QEMU util/keyval.c, its comment.
  */
 
-import { messageOf, UsageError } from '../../base/errors.ts';
+import { assert } from '../../base/assert.ts';
+import { UsageError } from '../../base/errors.ts';
 import { refuseProto } from '../../block/explain-options.ts';
+import { isJsonObject } from '../../monitor/protocol/json-value.ts';
+import { parseJson } from '../../monitor/protocol/parse-json.ts';
 
 export type KeyValueTree = string | readonly KeyValueTree[] | { readonly [key: string]: KeyValueTree };
 
@@ -26,16 +29,10 @@ export function isJsonText(text: string): boolean {
 export function parseOptionText(text: string, impliedKey: string | null): { readonly [key: string]: unknown } {
   if (!isJsonText(text)) return parseKeyValue(text, impliedKey);
   const value = parseJson(text);
+  // It begins with a brace.
+  assert(isJsonObject(value), 'The text is an object');
   refuseProto(value);
   return value;
-}
-
-function parseJson(text: string): { readonly [key: string]: unknown } {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new UsageError(`It is no JSON: ${messageOf(cause)}`, { cause });
-  }
 }
 
 /** The tree of strings that `text` spells. */

@@ -67,7 +67,8 @@ const REFUSED: readonly (readonly [options: readonly string[], says: RegExp])[] 
   [['blockdev driver=tape,node-name=x'], /'driver' does not accept value 'tape'/],
   [['blockdev driver=null,node-name=x,size=many'], /size/],
   [['blockdev null,foo'], /Expected '=' after parameter 'foo'/],
-  [['blockdev {"driver":"null"'], /It is no JSON/],
+  [['blockdev {"driver":"null"'], /^JSON parse error, premature EOI/],
+  [['blockdev {"driver":"null","node-name":"n","size":1e6}'], /^Invalid parameter type for 'size', expected: integer/],
   [
     ['blockdev {"driver":"null","node-name":"n","size":-5}'],
     /^Parameter 'size' expects a non-negative number below 2\^64/,

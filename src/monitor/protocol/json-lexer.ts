@@ -36,6 +36,8 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const STRUCTURE = new Set(Buffer.from('{}[],:'));
 const WHITESPACE = new Set(Buffer.from(' \t\r\n'));
+/** In these a token is not complete. */
+const INCOMPLETE: ReadonlySet<LexerState> = new Set(['string', 'escape', 'minus', 'point', 'e', 'e-sign']);
 
 export class JsonLexer {
   #state: LexerState = 'between';
@@ -85,6 +87,11 @@ export class JsonLexer {
       }
     }
     this.#carry(chunk, start, onToken);
+  }
+
+  /** Calls `onToken` for the token that the end of the input completes, or cuts off. */
+  end(onToken: (token: JsonToken) => void): void {
+    this.feed(INCOMPLETE.has(this.#state) ? Buffer.of(0) : Buffer.from('\n'), onToken);
   }
 
   /** Skips everything up to the next control character, such as a newline. */

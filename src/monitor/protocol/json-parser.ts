@@ -32,8 +32,9 @@ class Parser {
   }
 
   value(): JsonValue {
-    const token = this.#next();
-    switch (token?.kind) {
+    const token = this.#peek();
+    this.#at += 1;
+    switch (token.kind) {
       case '{':
         return this.#object();
       case '[':
@@ -75,14 +76,14 @@ class Parser {
     return elements;
   }
 
-  #next(): JsonToken | undefined {
+  #peek(): JsonToken {
     const token = this.#tokens[this.#at];
-    this.#at += 1;
+    if (token === undefined) throw new JsonSyntaxError('premature EOI');
     return token;
   }
 
   #accept(kind: JsonToken['kind']): boolean {
-    if (this.#tokens[this.#at]?.kind !== kind) return false;
+    if (this.#peek().kind !== kind) return false;
     this.#at += 1;
     return true;
   }

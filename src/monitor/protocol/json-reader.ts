@@ -46,6 +46,12 @@ export class JsonReader {
     this.#lexer.feed(chunk, token => this.#take(token));
   }
 
+  /** Nothing more comes: half a value is an error. */
+  end(): void {
+    this.#lexer.end(token => this.#take(token));
+    if (this.#tokens.length > 0) this.#finish();
+  }
+
   #take(token: JsonToken): void {
     switch (token.kind) {
       case 'stray':
