@@ -26,8 +26,8 @@ import { ReceiveBuffer } from './receive-buffer.ts';
 import { ReplyQueue } from './reply-queue.ts';
 import { Transmission, type TransmissionHost } from './transmission.ts';
 
-/** Reads of one connection in a turn of the event loop. */
-const MAX_READS = 16;
+/** How long a connection reads on in a turn of the event loop; what was read is worked off in any case. */
+const MAX_TURN_MS = 1;
 
 /** Whether clients may or must encrypt, and by what the server proves who it is. */
 export type TlsPolicy = { readonly mode: Exclude<TlsMode, 'off'>; readonly credentials: TlsCredentials };
@@ -56,7 +56,9 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
   #transmission: Transmission | null = null;
   #target: NbdExport | null = null;
   #settleScheduled = false;
-  /** It has read much in a row, and others have their turn before it reads on. */
+  /** When it began to read on in this turn of the event loop. */
+  #turnBeganMs: number | null = null;
+  /** Its turn is over, and others have theirs before it reads on. */
   #yields = false;
   #isStartingTls = false;
   #isStopping = false;
@@ -138,16 +140,21 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
 
   /** Reads and works off what else lies in the socket; false where reading must stop for now. */
   #readOn(): boolean {
-    for (let reads = 0; this.#receive.isFilled; reads++) {
-      if (reads === MAX_READS) {
-        this.#yields = true;
-        this.#scheduleSettle();
-        return false;
-      }
+    while (this.#receive.isFilled) {
+      this.#yields = this.#isTurnOver();
+      if (this.#yields) return false;
       this.#receive.receiveFrom(this.#direct);
       if (!this.#consume()) return false;
     }
     return true;
+  }
+
+  /** A turn lasts until `settle`: Node.js reads many times before it looks at other sockets. */
+  #isTurnOver(): boolean {
+    this.#scheduleSettle();
+    const nowMs = this.#clock.nowMs();
+    this.#turnBeganMs ??= nowMs;
+    return nowMs - this.#turnBeganMs >= MAX_TURN_MS;
   }
 
   #goesOnReading(transmission: Transmission): boolean {
@@ -247,6 +254,7 @@ export class NbdConnection implements ByteSink, ExportClient, TransmissionHost {
 
   readonly #settle = (): void => {
     this.#settleScheduled = false;
+    this.#turnBeganMs = null;
     const transmission = this.#transmission;
     if (transmission === null || this.#state !== 'open') return;
     if (transmission.stalled || this.#yields) {
