@@ -3,9 +3,9 @@ import { test } from 'node:test';
 import { UsageError } from '../../base/errors.ts';
 import { parseJson } from './parse-json.ts';
 
-/** As qemu-storage-daemon 7.2 answers them on its command line. */
+/** As qemu-storage-daemon 7.2 answers those of them that begin with a brace on its command line. */
 const REFUSED: readonly (readonly [text: string, error: string])[] = [
-  ['', 'JSON parse error, premature EOI'],
+  ['', 'Expecting a JSON value'],
   ['{"driver":', 'JSON parse error, premature EOI'],
   ['{"driver":"null"', 'JSON parse error, premature EOI'],
   ['{"driver":null-co}', "JSON parse error, stray '-c'"],
@@ -15,6 +15,8 @@ const REFUSED: readonly (readonly [text: string, error: string])[] = [
   ['{"a":"x', "JSON parse error, stray '\"x'"],
   ['{"a":1e', "JSON parse error, stray '1e'"],
   ['{"a":xx}{', "JSON parse error, invalid keyword 'xx'"],
+  ['{"a":True,"b":"c"}', "JSON parse error, stray 'T'"],
+  ['{"a":1,"a":2} 5', 'JSON parse error, duplicate key'],
   ['{}{}', 'Expecting at most one JSON value'],
   ['{} x', 'Expecting at most one JSON value'],
   ['{}1', 'Expecting at most one JSON value'],

@@ -6,15 +6,24 @@ import type { JsonValue } from './json-value.ts';
 
 /** The value in `text`, with whole numbers that are written as none as symbols; throws UsageError where it is none. */
 export function parseJson(text: string): JsonValue {
-  const values: JsonValue[] = [];
-  const errors: string[] = [];
-  const sink = { onValue: (value: JsonValue) => values.push(value), onError: (error: string) => errors.push(error) };
-  const reader = new JsonReader(sink, { tellsIntegers: true });
+  let value: JsonValue | undefined;
+  let error: string | null = null;
+  const fail = (description: string): void => {
+    error ??= value === undefined ? description : 'Expecting at most one JSON value';
+  };
+  const reader = new JsonReader(
+    {
+      onValue: found => {
+        if (error === null && value === undefined) value = found;
+        else fail('');
+      },
+      onError: fail,
+    },
+    { tellsIntegers: true },
+  );
   reader.feed(Buffer.from(text));
   reader.end();
-  const [value] = values;
-  if (value !== undefined && values.length + errors.length > 1)
-    throw new UsageError('Expecting at most one JSON value');
-  if (value === undefined) throw new UsageError(errors[0] ?? 'JSON parse error, premature EOI');
+  if (error !== null) throw new UsageError(error);
+  if (value === undefined) throw new UsageError('Expecting a JSON value');
   return value;
 }
