@@ -10,7 +10,7 @@ import { formatAddress, portOf, type SocketAddress, toInet, toUnix } from '../..
 import { strerror } from '../../os/libc.ts';
 import { openStdio } from '../stdio-stream.ts';
 import { coerceStrings } from './coerce-strings.ts';
-import { parseOptionText } from './key-value.ts';
+import { parseKeyValue } from './key-value.ts';
 import { spellOutFlags } from './option-flags.ts';
 
 export const CHARDEV_BACKENDS = ['null', 'socket', 'stdio'] as const;
@@ -51,7 +51,7 @@ export type ChardevOption = { readonly id: string; open(): Promise<CharacterDevi
 
 /** Throws UsageError where the options are wrong or ask for what is not there. */
 export function parseChardev(text: string): ChardevOption {
-  const { backend = 'socket', ...options } = parseOptionText(spellOutFlags(text), 'backend');
+  const { backend = 'socket', ...options } = parseKeyValue(spellOutFlags(text), 'backend');
   if (options.id === undefined) throw new UsageError('chardev: no id specified; give it an id=NAME');
   switch (backend) {
     case 'socket':
