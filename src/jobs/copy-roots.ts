@@ -79,7 +79,8 @@ export class CopyRoots {
     const closing = [this.source, this.target].map(root => {
       root.close();
       void root.idle().then(() => root.detach());
-      // Each side is in a hurry for itself: one that hangs takes no limits off the other.
+      // A side whose requests have returned keeps its limits, whatever the other does.
+      if (root.inFlight === 0) return Promise.resolve();
       return idleInTime(root, CLOSE_DEADLINE_MS, clock, 'Requests did not return').catch(() => {});
     });
     if (this.target.inFlight > 0) this.target.node.stopWaiting();
