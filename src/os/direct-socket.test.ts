@@ -114,22 +114,31 @@ test('where nothing has come, the peer has gone or the socket is closed there is
   assert.equal(direct.receive(target, 0, 100), 0);
 });
 
-test('a connection that the peer has reset is told by the stream as reset, not as ended', async () => {
-  const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const near = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' });
-  const [far] = (await once(server, 'connection')) as [Socket];
-  if (near.connecting) await once(near, 'connect');
-  near.pause();
-  far.resetAndDestroy();
-  await once(far, 'close');
-  const failed = once(near, 'error');
-  assert.equal(new DirectSocket(near).receive(Buffer.alloc(100), 0, 100), 0);
-  const [error] = await failed;
-  assert.equal(error.code, 'ECONNRESET');
-  assert.equal(error.syscall, 'read');
-  server.close();
-});
+for (const syscall of ['read', 'write']) {
+  test(`a connection that the peer has reset is told by the stream as reset, not as ended, by a ${syscall}`, async () => {
+    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const near = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1' });
+    const [far] = (await once(server, 'connection')) as [Socket];
+    if (near.connecting) await once(near, 'connect');
+    near.pause();
+    far.resetAndDestroy();
+    await once(far, 'close');
+    const failed = once(near, 'error');
+    const direct = new DirectSocket(near);
+    if (syscall === 'read') {
+      assert.equal(direct.receive(Buffer.alloc(100), 0, 100), 0);
+    } else {
+      const sent = deferred<void>();
+      assert.equal(direct.send(numberedPieces(3, 10), sent.resolve), false);
+      await sent.promise;
+    }
+    const [error] = await failed;
+    assert.equal(error.code, 'ECONNRESET');
+    assert.equal(error.syscall, syscall);
+    server.close();
+  });
+}
 
 test('what is no plain socket sends all itself, and nothing is received past it', async () => {
   await using pair = await SocketPair.open();

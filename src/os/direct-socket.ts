@@ -84,7 +84,8 @@ export class DirectSocket {
         bytes += length;
       }
       const written = writev(fd, vector.address, count);
-      if (written > 0) taken += written;
+      if (written < 0) this.#failStream('write', lastErrno());
+      else taken += written;
       if (written < bytes) break;
     }
     return taken;
