@@ -1,7 +1,8 @@
 /**
  * `npm test -- [WORD…]`: runs the built test files, all of them or those whose path contains one of the words.
  *
- * Files named `*.timed.test.ts` compare rates, which whatever runs beside them would change: they come last, one by one.
+ * Files named `*.timed.test.ts` measure rates or times that whatever runs beside them would change: they come last, one
+ * by one.
  *
  * A line a file as it ends, the failures in full at the end, and the counts last. A test that is skipped or marked as
  * to do fails the run, and so does a file without a test: nothing is left out silently.

@@ -11,6 +11,7 @@ const STATUS = 'src/nbd/client/status-reader.js';
 const CALL = 'src/nbd/client/call.js';
 const EXPORT = 'src/nbd/server/nbd-export.js';
 const DIRECT = 'src/os/direct-socket.js';
+const TURNS_TEST = 'src/nbd/server/turns.test.js';
 const DIRECT_TEST = 'src/os/direct-socket.test.js';
 const CLIENT_TEST = 'src/nbd/client/nbd-client.test.js';
 const RECONNECT_TEST = 'src/nbd/client/reconnecting-target.test.js';
@@ -185,5 +186,21 @@ export const nbdMutants: readonly Mutant[] = [
     search: "this.#failStream('read', lastErrno());",
     replace: '',
     tests: [DIRECT_TEST],
+  },
+  {
+    rule: 'nbd turns of a connection',
+    breaks: 'a client that sends much in a row keeps the event loop to itself',
+    file: 'src/nbd/server/nbd-connection.js',
+    search: '>= MAX_TURN_MS',
+    replace: '>= 1e9',
+    tests: [TURNS_TEST],
+  },
+  {
+    rule: 'nbd turns of a connection',
+    breaks: 'a connection whose turn is over never reads on',
+    file: 'src/nbd/server/nbd-connection.js',
+    search: 'transmission.stalled || this.#yields',
+    replace: 'transmission.stalled',
+    tests: [TURNS_TEST],
   },
 ];

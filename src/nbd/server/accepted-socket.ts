@@ -22,7 +22,7 @@ const firstBytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
 export interface ByteSink {
   /**
    * `chunk` came; it is valid during the call. With `isMore` there is probably more in the socket, and the sink may read
-   * it. False to stop reading until the socket is resumed.
+   * it where it can. False to stop reading until the socket is resumed.
    */
   received(chunk: Buffer, isMore: boolean): boolean;
 }
@@ -52,10 +52,13 @@ export function startReading(accepted: Duplex, sink: ByteSink, mode: ReceiveMode
   return new Socket(options);
 }
 
+/** What one read gives at most of an encrypted stream; the others give more. */
+const FULL_CHUNK_BYTES = 16 * 1024;
+
 /** Reads from `stream` into `sink` by way of Node.js's own memory. */
 export function copyInto(stream: Duplex, sink: ByteSink): void {
   stream.on('data', (chunk: Buffer) => {
-    if (!sink.received(chunk, false)) stream.pause();
+    if (!sink.received(chunk, chunk.length >= FULL_CHUNK_BYTES)) stream.pause();
   });
   stream.resume();
 }
