@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { ColobusPair } from '../support/colobus-pair.ts';
 import { fetchProcessStats } from '../support/process-stats.ts';
 import { Program } from '../support/program.ts';
@@ -37,14 +36,8 @@ async function load(folder: TemporaryFolder, pair: ColobusPair, seconds: number)
   const timed = ['--time_based=1', `--runtime=${seconds}`];
   const uri = `--uri=${pair.disks[0].rootUri}`;
   await using fio = Program.start('fio', ['--ioengine=nbd', ...job, ...timed, uri], { cwd: folder.path });
-  let isRunning = true;
-  const ended = fio.ended(LOAD_MS).finally(() => {
-    isRunning = false;
-  });
-  while (isRunning) {
-    await pair.checkpoint();
-    await Promise.race([pause(CHECKPOINT_PAUSE_MS), ended]);
-  }
+  const ended = fio.ended(LOAD_MS);
+  await pair.checkpointUntil(ended, CHECKPOINT_PAUSE_MS);
   const { exitCode, stderr } = await ended;
   assert.equal(exitCode, 0, stderr);
 }

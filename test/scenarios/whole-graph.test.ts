@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { ColobusPair } from '../support/colobus-pair.ts';
 import { Program } from '../support/program.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -41,16 +40,8 @@ test('fio verifies 256 MiB at depth 32 while checkpoints are taken, and then the
     ],
     { cwd: folder.path },
   );
-  let isRunning = true;
-  const ended = fio.ended(FIO_MS).finally(() => {
-    isRunning = false;
-  });
-  let checkpoints = 0;
-  while (isRunning) {
-    await pair.checkpoint();
-    checkpoints += 1;
-    await Promise.race([pause(CHECKPOINT_PAUSE_MS), ended]);
-  }
+  const ended = fio.ended(FIO_MS);
+  const checkpoints = await pair.checkpointUntil(ended, CHECKPOINT_PAUSE_MS);
   const { exitCode, stdout, stderr } = await ended;
   assert.equal(exitCode, 0, `${stdout}${stderr}`);
   assert.match(stdout, /err= 0/);

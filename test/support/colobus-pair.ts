@@ -7,6 +7,7 @@
  * Further disks count on: root1, link1, … All disks are one consistency group and start as zeroes.
  */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { ColobusError } from '../../src/base/errors.ts';
 import type { NodeDefinition } from '../../src/block/driver.ts';
 import type { TakeOverImage } from '../../src/block/replication-status.ts';
@@ -134,6 +135,24 @@ export class ColobusPair implements AsyncDisposable {
     }
     const sequenceMs = performance.now() - startMs;
     return { checkpoint, sequenceMs, prepareToDoneUs: await durationUs(secondary, checkpoint) };
+  }
+
+  /** Checkpoints with `pauseMs` between them until `ended` settles; returns how many were taken. */
+  async checkpointUntil(ended: Promise<unknown>, pauseMs: number): Promise<number> {
+    let isOver = false;
+    const over = ended.then(
+      () => {},
+      () => {},
+    );
+    void over.then(() => {
+      isOver = true;
+    });
+    let checkpoints = 0;
+    for (; !isOver; checkpoints++) {
+      await this.checkpoint();
+      await Promise.race([pause(pauseMs), over]);
+    }
+    return checkpoints;
   }
 
   /** A checkpoint of the secondary alone, by QEMU's command; returns the milliseconds it took. Nobody may write. */
